@@ -1,0 +1,1 @@
+"""Compute-node maintenance and evacuation for OpenStack."""

@@ -1,0 +1,71 @@
+"""The contract of an action: how one kind of change is looked at and made."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from nodeops.plan import Step, Verdict
+from nodeops.world import View, World
+
+
+class State(StrEnum):
+    """What a look finds."""
+
+    READY = "ready"
+    """It can be made now; also what is found after an attempt that Nova undid."""
+    DONE = "done"
+    """It is so already, whoever made it so."""
+    MOVING = "moving"
+    """Under way."""
+    BLOCKED = "blocked"
+    """The world is not as planned: someone else changed the subject, or it is gone. Never retried."""
+    FAILED = "failed"
+    """It was sent and Nova ended it without doing it. May be retried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was found, in words for the operator."""
+
+    state: State
+    words: str = ""
+    verdict: Verdict | None = None
+    """Set when the look itself settles it, such as SPLIT."""
+    refused_target: bool = False
+    """FAILED because this target was refused: another one may do."""
+    retry: bool = True
+    """FAILED, and trying again may help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the journal knows of the attempt under way."""
+
+    at: float
+    """Seconds since the epoch at which it was journaled, before it was sent."""
+    request_id: str = ""
+    attempt: int = 1
+    ambiguous: bool = False
+    """No answer came: whether it took effect is not known."""
+
+
+class Action(Protocol):
+    """One kind of change. Stateless: all it needs is in the step and in the world."""
+
+    name: str
+
+    def look(self, view: View, step: Step, sent: Sent | None) -> Look:
+        """Where this step stands. May be called at any time and any number of times; changes nothing."""
+        ...
+
+    def act(self, world: World, step: Step) -> str:
+        """Ask for the change and return the request id. Called only after a look said READY."""
+        ...
+
+
+class Interruptible(Protocol):
+    """An action that can be ended from outside once it is stuck."""
+
+    def abort(self, world: World, step: Step) -> str: ...
+
+    def force_complete(self, world: World, step: Step) -> str: ...

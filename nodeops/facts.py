@@ -1,0 +1,282 @@
+"""What was seen in the cloud, as values without behaviour towards the wire.
+
+Sizes are MiB for memory and GiB for disk, as Nova's flavors count them; times are seconds since the epoch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+
+class PowerState(IntEnum):
+    """`nova/compute/power_state.py`."""
+
+    NOSTATE = 0
+    RUNNING = 1
+    PAUSED = 3
+    SHUTDOWN = 4
+    CRASHED = 6
+    SUSPENDED = 7
+
+
+class Storage(StrEnum):
+    """Where a host keeps the disks of its servers; the API does not tell."""
+
+    SHARED = "shared"
+    LOCAL = "local"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Flavor:
+    name: str
+    vcpus: int
+    ram_mb: int
+    disk_gb: int
+    ephemeral_gb: int = 0
+    swap_mb: int = 0
+    extra_specs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Nova's own words for what went wrong with a server."""
+
+    message: str
+    code: int | None = None
+    created: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    id: str
+    name: str
+    host: str | None
+    """`OS-EXT-SRV-ATTR:host`; None when on no host (shelved offloaded, never scheduled)."""
+    node: str | None
+    status: str
+    vm_state: str
+    task_state: str | None
+    power_state: int
+    flavor: Flavor
+    project_id: str = ""
+    user_id: str = ""
+    locked: bool = False
+    locked_reason: str = ""
+    image_id: str | None = None
+    """None when the server boots from a volume."""
+    image_properties: Mapping[str, str] = field(default_factory=dict)
+    volume_ids: tuple[str, ...] = ()
+    zone: str = ""
+    """The zone of the host it is on, not a pin."""
+    pinned_zone: str | None = None
+    """`pinned_availability_zone`, compute API 2.96 and later."""
+    hints: Mapping[str, object] = field(default_factory=dict)
+    """Scheduler hints, compute API 2.100 and later."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    fault: Fault | None = None
+    created: str = ""
+    updated: str = ""
+
+    @property
+    def boots_from_volume(self) -> bool:
+        return self.image_id is None
+
+    @property
+    def local_disk_gb(self) -> int:
+        """What the source host itself stores of this server (root unless a volume, ephemeral, swap)."""
+        root = 0 if self.boots_from_volume else self.flavor.disk_gb
+        return root + self.flavor.ephemeral_gb + (self.flavor.swap_mb + 1023) // 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource class of one provider, as Placement counts it."""
+
+    capacity: int
+    """(total - reserved) * allocation_ratio."""
+    used: int
+
+    @property
+    def free(self) -> int:
+        return self.capacity - self.used
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A nova-compute service and what is known of its compute node."""
+
+    name: str
+    service_id: str
+    zone: str = "nova"
+    enabled: bool = True
+    up: bool = True
+    forced_down: bool = False
+    disabled_reason: str = ""
+    last_seen: str = ""
+    node: str | None = None
+    """Hypervisor hostname."""
+    provider_id: str | None = None
+    """Placement's root resource provider, which is the compute node's uuid."""
+    hypervisor_type: str = ""
+    aggregates: tuple[str, ...] = ()
+    """Names of the aggregates it is in."""
+    traits: frozenset[str] = frozenset()
+    resources: Mapping[str, Resource] = field(default_factory=dict)
+    """By resource class; empty when Placement has no room of any kind there to tell of."""
+    servers: int | None = None
+
+    @property
+    def serves(self) -> bool:
+        """Whether the scheduler would use it at all."""
+        return self.enabled and self.up and not self.forced_down
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    name: str
+    hosts: tuple[str, ...]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerGroup:
+    id: str
+    name: str
+    policy: str
+    """affinity, anti-affinity, soft-affinity or soft-anti-affinity."""
+    members: tuple[str, ...]
+    max_server_per_host: int = 1
+    """Only for anti-affinity (compute API 2.64)."""
+    member_hosts: Mapping[str, str | None] = field(default_factory=dict)
+    """Where each member is, by server id, members on other hosts included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    id: str
+    server_id: str
+    host: str
+    """Host of the ACTIVE binding."""
+    status: str
+    vif_type: str
+    vnic_type: str = "normal"
+    has_resource_request: bool = False
+    network_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A Cinder attachment."""
+
+    id: str
+    volume_id: str
+    server_id: str
+    status: str
+    host: str | None = None
+    """The connector's host, where the API shows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A row of `/os-migrations`."""
+
+    id: int
+    uuid: str
+    server_id: str
+    type: str
+    """live-migration, migration, resize or evacuation."""
+    status: str
+    source: str
+    target: str | None
+    created: str = ""
+    updated: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Nova will not touch it any more (`nova/db/main/api.py`, in-progress migrations)."""
+        return self.status in {"completed", "done", "confirmed", "reverted", "error", "failed", "cancelled"}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a live migration is, in bytes; from `/servers/{id}/migrations`."""
+
+    migration_id: int
+    status: str
+    memory_total: int = 0
+    memory_processed: int = 0
+    memory_remaining: int = 0
+    disk_total: int = 0
+    disk_processed: int = 0
+    disk_remaining: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.memory_total + self.disk_total
+
+    @property
+    def remaining(self) -> int:
+        return self.memory_remaining + self.disk_remaining
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why Nova did not do it: the event that failed, its words, and the request to search the logs for."""
+
+    words: str
+    request_id: str = ""
+    event: str = ""
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which cloud, as whom: what a plan file and a run are tied to."""
+
+    cloud: str
+    """The name in clouds.yaml or the authentication URL's host."""
+    auth_url: str
+    region: str
+    user: str
+    project: str
+    compute_microversion: str
+    """The highest the compute API offers."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """What the inventory says of a host and the API cannot."""
+
+    storage: Storage = Storage.UNKNOWN
+    rate_mib: float | None = None
+    """Live-migration rate in MiB/s; None when unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrainFacts:
+    """All that a drain (or the way back) is planned from."""
+
+    identity: Identity
+    host: Host
+    """The host that is drained, or given back to."""
+    hosts: tuple[Host, ...]
+    """Every compute host of the cloud, this one included."""
+    servers: tuple[Server, ...]
+    """Those on the host, and those in VERIFY_RESIZE elsewhere whose old disk is still there."""
+    shapes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """What each server holds in Placement: server id -> resource class -> amount."""
+    candidates: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Hosts that Placement itself names for a server of this shape; a missing key means it was not asked."""
+    aggregates: tuple[Aggregate, ...] = ()
+    groups: tuple[ServerGroup, ...] = ()
+    """Server groups with a member among `servers`."""
+    ports: tuple[Port, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    migrations: tuple[Migration, ...] = ()
+    """Of this host as source: those not ended, and those of the last day."""
+    settings: Mapping[str, HostSettings] = field(default_factory=dict)
+    """By host name; a missing host has the defaults."""
+    unseen: tuple[str, ...] = ()
+    """What could not be asked and why, in words: a plan says so instead of guessing."""

@@ -1,0 +1,144 @@
+"""What planning may read and what actions may write.
+
+A `View` has read methods only, so whoever is handed one cannot change anything, and mypy keeps it so.
+Reads raise `ApiError` (or one of its kin) when the cloud does not answer; writes raise it with
+`ambiguous` set when the effect may have happened. Writes return Nova's request id.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from nodeops.facts import (
+    Aggregate,
+    Attachment,
+    Explanation,
+    Host,
+    Identity,
+    Migration,
+    Port,
+    Progress,
+    Resource,
+    Server,
+    ServerGroup,
+)
+
+
+class View(Protocol):
+    """The cloud, read only."""
+
+    def identity(self) -> Identity: ...
+
+    def hosts(self) -> tuple[Host, ...]:
+        """Every nova-compute service with its compute node; without Placement's figures."""
+        ...
+
+    def host(self, name: str) -> Host | None:
+        """One service, fresh; matched exactly, None when there is none."""
+        ...
+
+    def servers_on(self, host: str) -> tuple[Server, ...]:
+        """Every server of every project whose host is exactly this one, in one (paged) list call."""
+        ...
+
+    def server(self, server_id: str) -> Server | None:
+        """One server, fresh; None when it does not exist any more."""
+        ...
+
+    def migrations_from(self, host: str, *, server_id: str | None = None) -> tuple[Migration, ...]:
+        """Migrations whose source is this host, newest first."""
+        ...
+
+    def migrations_of(self, server_id: str) -> tuple[Migration, ...]:
+        """A server's migrations, newest first, whatever the host."""
+        ...
+
+    def progress(self, server_id: str) -> Progress | None:
+        """Of its running live migration; None when there is none."""
+        ...
+
+    def explain(self, server_id: str, request_id: str) -> Explanation | None:
+        """Why the request failed, from instance actions, events and the server's fault."""
+        ...
+
+    def groups(self) -> tuple[ServerGroup, ...]:
+        """Every server group of every project; `member_hosts` is empty."""
+        ...
+
+    def aggregates(self) -> tuple[Aggregate, ...]: ...
+
+    def ports_of(self, server_ids: Sequence[str]) -> tuple[Port, ...]: ...
+
+    def ports_bound_to(self, host: str) -> tuple[Port, ...]:
+        """Ports with any binding on this host, INACTIVE left-overs included; `Port.host` is the ACTIVE one's.
+
+        `neutron/plugins/ml2/plugin.py`, `_ml2_port_result_filter_hook`.
+        """
+        ...
+
+    def attachments_of(self, server_ids: Sequence[str]) -> tuple[Attachment, ...]: ...
+
+    def allocations_on(self, provider_id: str) -> Mapping[str, Mapping[str, int]]:
+        """Consumers of one resource provider: consumer id -> resource class -> amount."""
+        ...
+
+    def allocation(self, server_id: str) -> Mapping[str, Mapping[str, int]]:
+        """One consumer's allocation: provider id -> resource class -> amount."""
+        ...
+
+    def candidates(
+        self, resources: Mapping[str, int], *, required: Sequence[str] = (), forbidden: Sequence[str] = ()
+    ) -> Mapping[str, Mapping[str, Resource]]:
+        """Placement's answer to "who has room for this?": root provider id -> resource class -> figures."""
+        ...
+
+    def traits(self, required: Sequence[str]) -> frozenset[str]:
+        """Providers that have all these traits."""
+        ...
+
+    def image_properties(self, image_id: str) -> Mapping[str, str]:
+        """Of one image; empty when it is gone."""
+        ...
+
+
+class World(View, Protocol):
+    """The cloud, with the writes. Only actions hold one."""
+
+    def disable(self, service_id: str, reason: str) -> str: ...
+
+    def enable(self, service_id: str) -> str: ...
+
+    def live_migrate(self, server_id: str, target: str | None, *, block: bool | None = None) -> str:
+        """`block` None lets Nova decide by the storage (`block_migration: auto`)."""
+        ...
+
+    def cold_migrate(self, server_id: str, target: str | None) -> str: ...
+
+    def confirm_resize(self, server_id: str) -> str: ...
+
+    def abort_migration(self, server_id: str, migration_id: int) -> str: ...
+
+    def force_complete_migration(self, server_id: str, migration_id: int) -> str: ...
+
+    def stop(self, server_id: str) -> str: ...
+
+    def start(self, server_id: str) -> str: ...
+
+    def pause(self, server_id: str) -> str: ...
+
+    def unpause(self, server_id: str) -> str: ...
+
+    def suspend(self, server_id: str) -> str: ...
+
+    def resume(self, server_id: str) -> str: ...
+
+    def rescue(self, server_id: str) -> str: ...
+
+    def unrescue(self, server_id: str) -> str: ...
+
+    def shelve(self, server_id: str) -> str: ...
+
+    def shelve_offload(self, server_id: str) -> str: ...
+
+    def unshelve(self, server_id: str, target: str | None) -> str: ...
+
+    def reset_state(self, server_id: str, state: str) -> str: ...

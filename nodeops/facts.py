@@ -255,6 +255,27 @@ class HostSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Learnt:
+    """What past live migrations in the journal say: seconds = overhead + MiB / rate."""
+
+    overhead_seconds: float
+    rate_mib: float
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What the journal says an earlier drain did with one server."""
+
+    server_id: str
+    server_name: str
+    source: str
+    target: str
+    state: Mapping[str, object]
+    """`ServerPlan.state` of that plan."""
+
+
+@dataclass(frozen=True, slots=True)
 class DrainFacts:
     """All that a drain (or the way back) is planned from."""
 
@@ -278,5 +299,30 @@ class DrainFacts:
     """Of this host as source: those not ended, and those of the last day."""
     settings: Mapping[str, HostSettings] = field(default_factory=dict)
     """By host name; a missing host has the defaults."""
+    learnt: Learnt | None = None
+    moved: tuple[Moved, ...] = ()
+    """Only for giving back: what the last drain of this host moved; `servers` holds those that still exist."""
     unseen: tuple[str, ...] = ()
     """What could not be asked and why, in words: a plan says so instead of guessing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is seen after a run, on which the verdicts rest."""
+
+    host: Host | None
+    servers: Mapping[str, Server | None]
+    """Every server of the plan, fresh; None when it does not exist any more."""
+    on_host: tuple[Server, ...]
+    """Servers that are on the drained host now."""
+    migrations: tuple[Migration, ...]
+    """Of the drained host as source, newest first."""
+    ports: tuple[Port, ...] = ()
+    """Of the servers of the plan."""
+    ports_bound_to_host: tuple[Port, ...] = ()
+    """With any binding on the drained host."""
+    allocations: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
+    """Host name -> server id -> resource class -> amount, for the drained host and every host that received."""
+    attachments: tuple[Attachment, ...] = ()
+    unseen: tuple[str, ...] = ()
+    """What could not be asked: then a server cannot be called verified."""

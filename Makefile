@@ -1,25 +1,22 @@
 # Two commands: `make demo` and `make test`. `make check` before every commit.
 BIN := .venv/bin
-.PHONY: demo test check fast lab-test services-test bench docs lock install clean
+.PHONY: demo test check static bench docs lock install clean
 
 demo: install          ## a real OpenStack on this machine, and a host of it drained
 	./demo
 
-test: check services-test lab-test   ## everything
+test: static           ## everything: real MariaDB in a container, the installed command on a real OpenStack
+	$(BIN)/pytest
 
-check: install         ## lint, types, imports, fast tests
+check: static          ## before every commit: lint, types, imports, docs, fast tests
+	$(BIN)/pytest -q -m "not services and not lab"
+
+static: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
-	$(BIN)/pytest -q -m "not services and not lab"
-
-services-test: install ## real MariaDB in a container
-	$(BIN)/pytest -q -m services
-
-lab-test: install      ## the installed command on a real OpenStack
-	$(BIN)/pytest -q -m lab
 
 bench: install         ## figures, as ratios in one run
 	$(BIN)/python bench/drain.py

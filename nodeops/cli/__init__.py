@@ -1,0 +1,1 @@
+"""The words on the terminal: commands, prompts, exit codes."""

@@ -1,0 +1,122 @@
+"""The command line's root: global options and the families of commands."""
+
+from collections.abc import Sequence
+from typing import Annotated, ClassVar
+
+import typer
+
+from nodeops.cli.globals import Colour, Globals
+from nodeops.cli.lazy import Entry, LazyGroup
+
+
+class Root(LazyGroup):
+    entries: ClassVar[Sequence[Entry]] = (
+        Entry("drain", "nodeops.cli.drain", "Move every server off a host, and prove it.", "Maintenance"),
+        Entry(
+            "undrain",
+            "nodeops.cli.undrain",
+            "Put a drained host back into service; --give-back brings its servers home.",
+            "Maintenance",
+        ),
+        Entry(
+            "plan",
+            "nodeops.cli.plans",
+            "Write what a drain would do to a file.",
+            "Maintenance",
+        ),
+        Entry("apply", "nodeops.cli.apply", "Run an approved plan file, and only that.", "Maintenance"),
+        Entry("runs", "nodeops.cli.runs", "List what was run: when, by whom, how it ended.", "Runs"),
+        Entry("show", "nodeops.cli.show", "Show one run: every server, every step.", "Runs"),
+        Entry("resume", "nodeops.cli.resume", "Go on with a run that was interrupted.", "Runs"),
+        Entry("status", "nodeops.cli.status", "Hosts and their room, or one host's servers.", "Looking"),
+        Entry(
+            "doctor",
+            "nodeops.cli.doctor",
+            "What is configured, reachable and permitted.",
+            "Looking",
+        ),
+        Entry(
+            "lab",
+            "nodeops.cli.lab",
+            "A real OpenStack on this machine, to rehearse on.",
+            "Rehearsal",
+            parts=(("fault", "nodeops.cli.lab_fault"), ("populate", "nodeops.cli.lab_populate")),
+        ),
+    )
+
+
+HELP = """Compute-node maintenance and evacuation for OpenStack.
+
+\b
+  nodeops drain c01 --dry-run       what would happen; changes nothing
+  nodeops drain c01                 show it, ask, do it, prove it
+  nodeops undrain c01 --give-back   put the host and its servers back
+
+Every command that changes something shows its plan and asks first. It can be
+run again at any time, also after a crash: it goes on from where the cloud is.
+
+The cloud is chosen as openstackclient does it: clouds.yaml, OS_* variables,
+--os-cloud and its other --os-* options. These options may stand anywhere on
+the line.
+"""
+
+app = typer.Typer(
+    cls=Root,
+    name="nodeops",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"nodeops {version('nodeops')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True, help=HELP)
+def root(
+    ctx: typer.Context,
+    os_cloud: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The cloud, by its name in clouds.yaml [env: OS_CLOUD]."),
+    ] = None,
+    inventory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", envvar="NODEOPS_INVENTORY", help="What the API cannot tell of the hosts."
+        ),
+    ] = None,
+    journal: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="NODEOPS_JOURNAL",
+            help="Where runs are recorded, a database URL [default: a SQLite file of this user].",
+        ),
+    ] = None,
+    color: Annotated[
+        Colour, typer.Option("--color", metavar="WHEN", help="auto, always or never; NO_COLOR is respected.")
+    ] = Colour.AUTO,
+    verbose: Annotated[
+        int, typer.Option("-v", "--verbose", count=True, help="More words; twice: every call to the cloud.")
+    ] = 0,
+    version: Annotated[  # noqa: ARG001 - acted upon by its callback
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Collect the global options."""
+    cloud = dict(ctx.obj.cloud) if isinstance(ctx.obj, Globals) else {}
+    ctx.obj = Globals(
+        cloud=cloud | ({"cloud": os_cloud} if os_cloud else {}),
+        inventory=inventory,
+        journal=journal,
+        colour=color,
+        verbosity=verbose,
+    )
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+        raise typer.Exit(2)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from nodeops.lab.hypervisor.places import write_json
+from nodeops.lab.hypervisor.places import read_json, write_json
 
 
 class Stamp(NamedTuple):
@@ -38,6 +38,12 @@ class Bridge:
 
     def unplug(self, port_id: str) -> None:
         (self.directory / f"{port_id}.json").unlink(missing_ok=True)
+
+    def unplug_server(self, server_id: str) -> None:
+        """Remove every VIF of one server, as the end of its process does."""
+        for path in self.directory.glob("*.json"):
+            if (read_json(path) or {}).get("server_id") == server_id:
+                path.unlink(missing_ok=True)
 
     def clear(self) -> None:
         for path in self.directory.glob("*.json"):

@@ -17,13 +17,12 @@ from nova.virt import fake
 from nodeops.lab.hypervisor.behaviour import RATE_KEY, Operation, Subject, number_of_metadata
 from nodeops.lab.hypervisor.guests import Guest, GuestState, GuestStore, Volume
 from nodeops.lab.hypervisor.obedience import Obedience, SimulatedFaultError
-from nodeops.lab.hypervisor.places import HostPlace
+from nodeops.lab.hypervisor.places import STATE_DIR_VARIABLE, HostPlace
 from nodeops.lab.hypervisor.settings import MIB, HostShape, Settings, read_settings
 from nodeops.lab.hypervisor.vifs import Bridge, Vif
 from nodeops.lab.hypervisor_faults import RuleBook
 
 CONF = nova.conf.CONF
-STATE_DIR_VARIABLE = "NODEOPS_LAB_STATE_DIR"
 POWER_STATES = {
     GuestState.RUNNING: power_state.RUNNING,
     GuestState.PAUSED: power_state.PAUSED,

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+STATE_DIR_VARIABLE = "NODEOPS_LAB_STATE_DIR"
+"""Tells the driver inside nova-compute which lab it belongs to."""
 IDENTITY_NAMESPACE = uuid.UUID("6f1d3a52-5c1e-4f0e-9a55-0c8d3b6f7a10")
 
 

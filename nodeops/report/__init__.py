@@ -1,0 +1,1 @@
+"""Plans and runs as terminal views, JSON, Markdown and pictures."""

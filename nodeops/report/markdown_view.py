@@ -1,0 +1,117 @@
+"""A plan or a run as Markdown, to be pasted into a change request or a ticket."""
+
+from collections.abc import Iterator, Sequence
+
+from nodeops.outcome import Outcome, ServerResult
+from nodeops.plan import Action, Finding, Plan, Refusal, ServerPlan, TargetLoad, Verdict
+from nodeops.report import figures
+from nodeops.report.plan_view import summary, totals
+
+
+def plan_markdown(plan: Plan) -> str:
+    """What will be done, in the order a reviewer asks: what, how long, what not, where to."""
+    return "\n".join(_plan_lines(plan)) + "\n"
+
+
+def run_markdown(outcome: Outcome, ending: str) -> str:
+    """What was done; `ending` is the sentence the terminal ends with."""
+    return "\n".join(_run_lines(outcome, ending)) + "\n"
+
+
+def _plan_lines(plan: Plan) -> Iterator[str]:
+    yield f"## {plan.runbook} {plan.host}"
+    yield ""
+    yield f"- Cloud: {plan.cloud}"
+    yield f"- Plan: `{plan.digest}`"
+    yield f"- {summary(plan)}"
+    yield f"- {totals(plan).plain}"
+    yield ""
+    headers = ("Server", "Status", "Action", "Target", "Risk", "Expected")
+    yield from _table(headers, [_server(server) for server in plan.servers])
+    refused = [_refusal(server.name, refusal) for server in plan.refused for refusal in server.refusals]
+    if refused:
+        yield "### Refused"
+        yield ""
+        yield from _table(("Server", "Class", "Reason", "Allowed by"), refused)
+    if plan.targets:
+        yield "### Hosts that receive"
+        yield ""
+        rows = [_target(target) for target in plan.targets]
+        yield from _table(("Host", "Zone", "Servers", "VCPU", "Memory"), rows)
+    yield from _findings(plan.findings)
+
+
+def _run_lines(outcome: Outcome, ending: str) -> Iterator[str]:
+    plan = outcome.plan
+    yield f"## {plan.runbook} {plan.host}: run {outcome.run_id}"
+    yield ""
+    yield f"- {ending}"
+    yield f"- Started {figures.moment(outcome.started)}, ended {figures.moment(outcome.ended)}"
+    yield f"- Plan: `{plan.digest}`"
+    yield ""
+    headers = ("Server", "Verdict", "On", "Took", "Reason")
+    yield from _table(headers, [_result(result) for result in outcome.servers])
+    yield from _findings([finding for result in outcome.servers for finding in result.findings])
+    yield from _findings(outcome.findings)
+
+
+def _result(result: ServerResult) -> Sequence[str]:
+    verdict = str(result.verdict) if result.verdict is Verdict.MOVED else f"**{result.verdict}**"
+    request = f"({result.request_id})" if result.request_id and result.reason else ""
+    took = figures.duration(result.seconds) if result.seconds else ""
+    return (result.name, verdict, result.target or "", took, f"{result.reason} {request}".strip())
+
+
+def _refusal(name: str, refusal: Refusal) -> Sequence[str]:
+    override = f"`{refusal.override}`" if refusal.override else "nothing"
+    return (name, refusal.refusal_class, refusal.reason, override)
+
+
+def _server(server: ServerPlan) -> Sequence[str]:
+    if server.refused:
+        return (server.name, server.status, f"refused: {server.refusals[0].refusal_class}", "", "", "")
+    if server.action is Action.NONE:
+        return (server.name, server.status, "nothing to do", "", "", "")
+    risk, expected = server.risk.name.lower(), figures.duration(server.expected_seconds)
+    return (server.name, server.status, str(server.action), server.target or "", risk, expected)
+
+
+def _target(target: TargetLoad) -> Sequence[str]:
+    return (
+        target.host,
+        target.zone,
+        f"+{target.servers_in}",
+        _change(target, "VCPU", 1, ""),
+        _change(target, "MEMORY_MB", figures.GIBI, " GiB"),
+    )
+
+
+def _change(target: TargetLoad, kind: str, divisor: int, unit: str) -> str:
+    before, after = target.before.get(kind), target.after.get(kind)
+    if before is None or after is None:
+        return ""
+    return f"{before[0] // divisor} → {after[0] // divisor} of {after[1] // divisor}{unit}"
+
+
+def _findings(findings: Sequence[Finding]) -> Iterator[str]:
+    if findings:
+        yield "### Findings"
+        yield ""
+        for finding in findings:
+            yield f"- {finding.level}: {finding.words}" + (f". {finding.hint}" if finding.hint else "")
+        yield ""
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    if not rows:
+        return
+    yield f"| {' | '.join(headers)} |"
+    yield f"|{'|'.join('---' for _ in headers)}|"
+    for row in rows:
+        yield f"| {' | '.join(_cell(cell) for cell in row)} |"
+    yield ""
+
+
+def _cell(text: str) -> str:
+    """A server's name is anybody's text: it must not break the table."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,95 @@
+"""How a run ended, on the terminal."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from nodeops.outcome import Outcome, ServerResult
+from nodeops.plan import Verdict
+from nodeops.report import figures
+from nodeops.report.console import NARROW, line
+from nodeops.report.plan_view import finding_lines, plain_table
+
+VERDICT = {
+    Verdict.MOVED: ("✓", "good"),
+    Verdict.LEFT: ("·", "warn"),
+    Verdict.ROLLED_BACK: ("↺", "warn"),
+    Verdict.SPLIT: ("✗", "bad"),
+    Verdict.UNKNOWN: ("?", "bad"),
+}
+
+
+class OutcomeView:
+    """Every server's verdict, the reasons, what was found on the host, and the sentence it comes down to."""
+
+    def __init__(self, outcome: Outcome, ending: str, *, good: bool) -> None:
+        self.outcome = outcome
+        self.ending = ending
+        self.good = good
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        outcome = self.outcome
+        took = figures.duration(outcome.ended - outcome.started) if outcome.ended else ""
+        yield line(
+            (f"{outcome.plan.runbook} {outcome.plan.host}", "head"),
+            (f"   run {outcome.run_id}   {took}", "dim"),
+        )
+        yield Text()
+        if outcome.servers:
+            yield result_table(outcome.servers, wide=options.max_width >= NARROW)
+            yield Text()
+        yield from _reasons(outcome)
+        findings = [*(f for result in outcome.servers for f in result.findings), *outcome.findings]
+        if findings:
+            yield Group(*(finding_lines(finding) for finding in findings))
+            yield Text()
+        yield line((summary(outcome), "head"))
+        yield line((self.ending, "good" if self.good else "bad"))
+
+
+def result_table(results: Sequence[ServerResult], *, wide: bool) -> Table:
+    headers = ["server", "verdict", "on", "action", "took>", "tries>"]
+    if wide:
+        headers[1:1] = ["id"]
+    table = plain_table(*headers)
+    for result in results:
+        mark, style = VERDICT[result.verdict]
+        cells = [
+            Text(result.name),
+            line((f"{mark} {result.verdict.lower()}", style)),
+            Text(result.target or "-", "host" if result.target else "dim"),
+            Text("-" if result.action == "none" else result.action, "dim"),
+            Text(
+                figures.duration(result.seconds) if result.seconds else "-", "" if result.seconds else "dim"
+            ),
+            Text(str(result.attempts) if result.attempts > 1 else "", "warn"),
+        ]
+        if wide:
+            cells[1:1] = [Text(result.id, "dim")]
+        table.add_row(*cells)
+    return table
+
+
+def _reasons(outcome: Outcome) -> Iterator[RenderableType]:
+    """Why, for everything that was not moved, in Nova's own words."""
+    told = [result for result in outcome.servers if result.reason and result.verdict is not Verdict.MOVED]
+    if told or outcome.still_running:
+        yield line(("Not moved", "head"))
+    for result in told:
+        yield Padding(line(f"{result.name}: ", (result.reason, "dim")), (0, 0, 0, 2), expand=False)
+        if result.request_id:
+            yield Padding(line((result.request_id, "dim")), (0, 0, 0, 4), expand=False)
+    for words in outcome.still_running.values():
+        yield Padding(line(("still running in nova: ", "warn"), words), (0, 0, 0, 2), expand=False)
+    if told or outcome.still_running:
+        yield Text()
+
+
+def summary(outcome: Outcome) -> str:
+    """The last line but one, such as `Run: 18 moved, 2 left, 1 rolled back`."""
+    verdicts = [result.verdict for result in outcome.servers]
+    parts = [f"{verdicts.count(verdict)} {verdict.lower()}" for verdict in Verdict if verdict in verdicts]
+    return f"Run: {', '.join(parts) or 'no server to move'}"

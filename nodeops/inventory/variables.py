@@ -1,0 +1,219 @@
+"""The variables nodeops reads from an inventory, what they mean and how each is checked.
+
+Each reader takes a value as Ansible types it (a string, or what looks like a Python literal) and raises
+`ValueError` with words for the operator. `docs/configuration.md` is generated from `VARIABLES`.
+"""
+
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import PurePosixPath
+from string import Formatter
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+from nodeops.facts import Storage
+
+
+class ServiceManager(StrEnum):
+    """What runs nova-compute on a host."""
+
+    SYSTEMD = "systemd"
+    DOCKER = "docker"
+    PODMAN = "podman"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    name: str
+    meaning: str
+    example: str
+    read: Callable[[Any], Any]
+    default: str = ""
+    """In words, for the documentation."""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseUrl:
+    """A SQLAlchemy URL without a password in it."""
+
+    url: str
+
+
+_MEBIBYTES = {"K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1024.0 * 1024}
+_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT])(?:i?B)?(?:/s)?")
+_UNIT = re.compile(r"[A-Za-z0-9@_.:-]+")
+_DATABASES = ("mysql", "mariadb", "postgresql", "sqlite")
+_SECRET_KEYS = frozenset({"password", "passwd"})
+_MAX_PORT = 65535
+
+
+def text(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float) or not str(value):
+        raise ValueError("is no text")
+    if "{{" in str(value) or "{%" in str(value):
+        raise ValueError("is a template, and only Ansible can evaluate it")
+    return str(value)
+
+
+def port(value: Any) -> int:
+    written = text(value)
+    if not written.isdecimal() or not 0 < int(written) <= _MAX_PORT:
+        raise ValueError("is no port")
+    return int(written)
+
+
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+def one_of(words: type[_Word], *but: _Word) -> Callable[[Any], _Word]:
+    """A reader for the values of an enumeration, less some."""
+    allowed = [word for word in words if word not in but]
+
+    def read(value: Any) -> _Word:
+        if text(value) not in allowed:
+            raise ValueError(f"is none of {', '.join(allowed)}")
+        return words(value)
+
+    return read
+
+
+def rate(value: Any) -> float:
+    """MiB per second; powers of 1024, bytes not bits."""
+    found = _RATE.fullmatch(text(value))
+    if not found or float(found[1]) <= 0:
+        raise ValueError("is no rate")
+    return float(found[1]) * _MEBIBYTES[found[2]]
+
+
+def absolute_path(value: Any) -> str:
+    if not PurePosixPath(text(value)).is_absolute():
+        raise ValueError("is no absolute path")
+    return text(value)
+
+
+def unit(value: Any) -> str:
+    if not _UNIT.fullmatch(text(value)):
+        raise ValueError("is no name of a unit or container")
+    return text(value)
+
+
+def command(value: Any) -> str:
+    """A command line that may name {host} and {address}, and has no password in it."""
+    written = text(value)
+    try:
+        words = shlex.split(written)
+        fields = {name for _, name, _, _ in Formatter().parse(written) if name is not None}
+    except ValueError as error:
+        raise ValueError(f"is no command line ({str(error).lower()})") from None
+    if fields - {"host", "address"}:
+        raise ValueError("has a place holder other than {host} and {address}")
+    if any(word == "-P" or word.startswith(("--password", "--passwd")) for word in words):
+        raise ValueError("has a password on its command line, where every user of the machine can see it")
+    return written
+
+
+def database_url(value: Any) -> DatabaseUrl:
+    """A URL of SQLAlchemy's, or `file:PATH` whose first line is one; never with a password in it."""
+    written = text(value)
+    if has_password(written):
+        raise ValueError("has a password in it")
+    parts = urlsplit(written)
+    if parts.scheme == "file":
+        absolute_path(parts.path)
+    elif parts.scheme.partition("+")[0] not in _DATABASES:
+        raise ValueError("is no database URL")
+    return DatabaseUrl(written)
+
+
+def has_password(url: str) -> bool:
+    """Whether a database URL has a password written in it, before the host or among its options."""
+    parts = urlsplit(url)
+    return parts.password is not None or any(key.lower() in _SECRET_KEYS for key, _ in parse_qsl(parts.query))
+
+
+DATABASE_HINT = (
+    "Keep the password elsewhere: ?read_default_file=/etc/nodeops/mysql.cnf in the URL, "
+    "file:/etc/nodeops/database.url, or the environment variable {environment}."
+)
+
+
+def _database(name: str, meaning: str) -> Variable:
+    return Variable(
+        f"nodeops_{name}",
+        meaning,
+        f"mysql+pymysql://nodeops@db.example.org/{name.removesuffix('_database')}"
+        "?read_default_file=/etc/nodeops/mysql.cnf",
+        database_url,
+        hint=DATABASE_HINT.format(environment=f"NODEOPS_{name.upper()}"),
+    )
+
+
+VARIABLES: tuple[Variable, ...] = (
+    Variable(
+        "nodeops_nova_host",
+        "Nova's name of this host, where it is not the name in the inventory",
+        "c01.example.org",
+        text,
+        "the name in the inventory",
+    ),
+    Variable(
+        "nodeops_storage",
+        "Where the host keeps its servers' disks",
+        "shared",
+        one_of(Storage, Storage.UNKNOWN),
+        "unknown",
+        "Write shared (Ceph, NFS) or local.",
+    ),
+    Variable(
+        "nodeops_migration_rate",
+        "How fast one live migration copies",
+        "800MiB/s",
+        rate,
+        "what past runs showed, else a guess",
+        "Write bytes per second with a unit: 500M, 1.2G, 800MiB/s.",
+    ),
+    Variable(
+        "nodeops_instances_path",
+        "Nova's `instances_path`",
+        "/var/lib/nova/instances",
+        absolute_path,
+        "/var/lib/nova/instances",
+    ),
+    Variable(
+        "nodeops_service_manager",
+        "What runs nova-compute there",
+        "systemd",
+        one_of(ServiceManager),
+        "systemd",
+    ),
+    Variable(
+        "nodeops_nova_compute_unit",
+        "Name of nova-compute's unit or container",
+        "nova-compute",
+        unit,
+        "nova-compute, in a container nova_compute",
+    ),
+    Variable(
+        "nodeops_fence_command",
+        "Powers the host off for certain; {host} and {address} are filled in",
+        "ipmitool -I lanplus -H {host}-bmc -U nodeops -f /etc/nodeops/bmc chassis power off",
+        command,
+        hint="Let it read its password from a file (ipmitool -f FILE) or its environment (ipmitool -E).",
+    ),
+    Variable("nodeops_ssh_user", "Who to log in as", "nodeops", text, "ansible_user"),
+    Variable("ansible_host", "Address to log in to", "192.0.2.11", text, "the name in the inventory"),
+    Variable("ansible_port", "Port of sshd", "22", port, "22"),
+    Variable("ansible_user", "Who to log in as", "ubuntu", text, "the user who runs nodeops"),
+    _database("nova_database", "Database of the host's Nova cell"),
+    _database("nova_api_database", "Nova's API database"),
+    _database("neutron_database", "Neutron's database"),
+    _database("journal", "Where runs are recorded; the same for every host, so in [all:vars]"),
+)
+
+BY_NAME = {variable.name: variable for variable in VARIABLES}
+OURS = "nodeops_"
+"""Variables that begin so are nodeops's; all others are other people's and never an error."""

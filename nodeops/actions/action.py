@@ -2,10 +2,18 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from nodeops.errors import ApiError
 from nodeops.plan import Step, Verdict
 from nodeops.world import View, World
+
+SETTLE_SECONDS = 15.0
+"""How long a request that was not answered may take to show an effect.
+
+Nova sets the task state before it answers, so what arrived shows at once; this covers a proxy that still
+holds the request and a database replica that lags.
+"""
 
 
 class State(StrEnum):
@@ -16,7 +24,8 @@ class State(StrEnum):
     DONE = "done"
     """It is so already, whoever made it so."""
     MOVING = "moving"
-    """Under way."""
+    """Under way, or the subject is busy with something that ends by itself. With a `verdict`: Nova's
+    records contradict each other, which is the end if it stays so."""
     BLOCKED = "blocked"
     """The world is not as planned: someone else changed the subject, or it is gone. Never retried."""
     FAILED = "failed"
@@ -47,12 +56,20 @@ class Sent:
     attempt: int = 1
     ambiguous: bool = False
     """No answer came: whether it took effect is not known."""
+    waited: float = 0.0
+    """Seconds since `at`, by the clock of whoever looks."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether a request without an answer had the time to show an effect."""
+        return self.waited >= SETTLE_SECONDS
 
 
 class Action(Protocol):
     """One kind of change. Stateless: all it needs is in the step and in the world."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def look(self, view: View, step: Step, sent: Sent | None) -> Look:
         """Where this step stands. May be called at any time and any number of times; changes nothing."""
@@ -62,10 +79,19 @@ class Action(Protocol):
         """Ask for the change and return the request id. Called only after a look said READY."""
         ...
 
+    def refused(self, step: Step, error: ApiError) -> Look:
+        """What an answer that refuses `act` means for the step; not asked about ambiguous errors."""
+        ...
 
+
+@runtime_checkable
 class Interruptible(Protocol):
     """An action that can be ended from outside once it is stuck."""
 
-    def abort(self, world: World, step: Step) -> str: ...
+    def abort(self, world: World, step: Step) -> str:
+        """Ask Nova to give up; the request id, empty when there was nothing to abort."""
+        ...
 
-    def force_complete(self, world: World, step: Step) -> str: ...
+    def force_complete(self, world: World, step: Step) -> str:
+        """Ask Nova to finish at any price; the request id, empty when nothing runs."""
+        ...

@@ -1,0 +1,31 @@
+"""Every action by the name that steps use."""
+
+from collections.abc import Mapping
+
+from nodeops.actions.action import Action
+from nodeops.actions.cold_migrate import ColdMigrate
+from nodeops.actions.confirm_resize import ConfirmResize
+from nodeops.actions.live_migrate import LiveMigrate
+from nodeops.actions.power import POWER, ResetState
+from nodeops.actions.service import DisableService, EnableService
+from nodeops.actions.shelve import SHELVE, SHELVE_OFFLOAD, Unshelve
+from nodeops.actions.wait import WaitDeleted, WaitTask
+
+_ALL: tuple[Action, ...] = (
+    DisableService(),
+    EnableService(),
+    LiveMigrate(),
+    LiveMigrate("block-migrate", block=True),
+    ColdMigrate(),
+    ConfirmResize(),
+    WaitTask(),
+    WaitDeleted(),
+    *POWER,
+    ResetState(),
+    SHELVE,
+    SHELVE_OFFLOAD,
+    Unshelve(),
+)
+
+ACTIONS: Mapping[str, Action] = {action.name: action for action in _ALL}
+"""`Step.action` is a key of this."""

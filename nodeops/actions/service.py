@@ -1,0 +1,83 @@
+"""`disable-service` and `enable-service`: whether the scheduler may use a compute host.
+
+Step: `subject_id` the host's name.
+Params of `disable-service`:
+- `reason`: the words to set. The engine fills in `nodeops <run> by <user>@<machine>: <runbook>` when the step
+  is made.
+Params of `enable-service`:
+- `force`: true enables a host that somebody else disabled; otherwise only what nodeops disabled.
+
+A host that is disabled already is DONE and its reason stays, whoever set it. Both take effect before the
+answer (`nova/api/openstack/compute/services.py`, `update`), and a reason cannot be sent with an enable.
+"""
+
+from dataclasses import dataclass
+
+from nodeops.actions.action import Look, Sent, State
+from nodeops.actions.subject import answer_refused
+from nodeops.errors import ApiError
+from nodeops.plan import Step
+from nodeops.world import View, World
+
+REASON_PREFIX = "nodeops "
+
+
+def disabled_by_nodeops(reason: str) -> bool:
+    """Whether that reason was set by `disable-service`."""
+    return reason.startswith(REASON_PREFIX)
+
+
+@dataclass(frozen=True, slots=True)
+class DisableService:
+    name: str = "disable-service"
+
+    def look(self, view: View, step: Step, sent: Sent | None) -> Look:
+        host = view.host(step.subject_id)
+        if host is None:
+            return Look(State.BLOCKED, "is no compute host any more")
+        if not host.enabled:
+            return Look(State.DONE, f"is disabled: {host.disabled_reason or 'no reason given'}")
+        if sent is None:
+            return Look(State.READY)
+        if sent.ambiguous:
+            waiting = Look(State.MOVING, "no answer came: waiting to see whether it is disabled")
+            return Look(State.READY, "nova never got the request") if sent.settled else waiting
+        return Look(State.FAILED, "is enabled again: somebody else enabled it")
+
+    def act(self, world: World, step: Step) -> str:
+        """Reads the service once more just before, so that nobody's reason is overwritten."""
+        host = world.host(step.subject_id)
+        if host is None or not host.enabled:
+            return ""
+        return world.disable(host.service_id, str(step.params["reason"]))
+
+    def refused(self, step: Step, error: ApiError) -> Look:
+        return answer_refused(step, error)
+
+
+@dataclass(frozen=True, slots=True)
+class EnableService:
+    name: str = "enable-service"
+
+    def look(self, view: View, step: Step, sent: Sent | None) -> Look:
+        host = view.host(step.subject_id)
+        if host is None:
+            return Look(State.BLOCKED, "is no compute host any more")
+        if host.enabled:
+            return Look(State.DONE, "is enabled")
+        if not step.params.get("force") and not disabled_by_nodeops(host.disabled_reason):
+            reason = host.disabled_reason or "no reason given"
+            return Look(State.BLOCKED, f"was disabled by somebody else ({reason}); left disabled")
+        if sent is None:
+            return Look(State.READY)
+        if sent.ambiguous:
+            waiting = Look(State.MOVING, "no answer came: waiting to see whether it is enabled")
+            return Look(State.READY, "nova never got the request") if sent.settled else waiting
+        return Look(State.FAILED, f"is disabled again: {host.disabled_reason}")
+
+    def act(self, world: World, step: Step) -> str:
+        host = world.host(step.subject_id)
+        return "" if host is None or host.enabled else world.enable(host.service_id)
+
+    def refused(self, step: Step, error: ApiError) -> Look:
+        return answer_refused(step, error)

@@ -1,0 +1,87 @@
+"""What all actions on a server ask first: is it still there, busy, and what do Nova's words mean."""
+
+from http import HTTPStatus
+
+from nodeops.actions.action import Look, Sent, State
+from nodeops.errors import ApiError
+from nodeops.facts import Explanation, Migration, PowerState, Server
+from nodeops.plan import Step
+from nodeops.world import View
+
+DELETING = frozenset({"deleting", "soft-deleting"})
+"""`nova/compute/task_states.py`."""
+RESIZING = frozenset({"resize_prep", "resize_migrating", "resize_migrated", "resize_finish"})
+NO_VALID_HOST = "no valid host"
+
+_WILL_NOT_CHANGE = frozenset(
+    {
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    }
+)
+
+GONE = Look(State.BLOCKED, "does not exist any more: deleted meanwhile")
+
+
+def left_alone(words: str) -> Look:
+    """Somebody else changed the server since it was planned."""
+    return Look(State.BLOCKED, f"{words}; left alone")
+
+
+def busy(server: Server) -> Look:
+    """Another task than ours; most end by themselves."""
+    if server.task_state in DELETING:
+        return left_alone("is being deleted")
+    return Look(State.MOVING, f"is busy: {server.task_state}")
+
+
+def running(server: Server) -> str:
+    """Whether the guest runs although its record says ERROR, in words."""
+    if server.power_state == PowerState.RUNNING:
+        return "its guest still runs"
+    return "its guest does not run"
+
+
+def explained(view: View, step: Step, sent: Sent) -> Explanation | None:
+    """Nova's own words for why the request failed, None when they are not known."""
+    if not sent.request_id:
+        return None
+    return view.explain(step.subject_id, sent.request_id)
+
+
+def newest(migrations: tuple[Migration, ...], types: frozenset[str]) -> Migration | None:
+    """The newest migration of one of these types."""
+    return next((migration for migration in migrations if migration.type in types), None)
+
+
+def target_was_refused(explanation: Explanation | None) -> bool:
+    """Whether another target may do.
+
+    The conductor refuses a target before the source or the target had any part in it
+    (`nova/conductor/tasks/live_migrate.py`, `nova/conductor/tasks/migrate.py`).
+    """
+    if explanation is None:
+        return False
+    return explanation.event.startswith("conductor") or NO_VALID_HOST in explanation.words.lower()
+
+
+def answer_refused(step: Step, error: ApiError) -> Look:
+    """What Nova's immediate refusal of a request means.
+
+    400 names a target that cannot be used, or says that no host is valid; 403 is policy; 404 a server that is
+    gone; 409 a state that changed since the look, which the next look tells
+    (`nova/api/openstack/compute/migrate_server.py`).
+    """
+    words = error.message
+    if error.status == HTTPStatus.BAD_REQUEST and _names_target(step, words):
+        return Look(State.FAILED, words, refused_target=True)
+    if error.status == HTTPStatus.NOT_FOUND:
+        return GONE
+    retry = error.status not in _WILL_NOT_CHANGE
+    return Look(State.FAILED, words, retry=retry)
+
+
+def _names_target(step: Step, words: str) -> bool:
+    return NO_VALID_HOST in words.lower() or (step.target is not None and step.target in words)

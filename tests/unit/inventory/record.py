@@ -1,6 +1,6 @@
-"""Record what Ansible makes of the corpus: `python record.py ANSIBLE_INVENTORY` rewrites corpus/expected.json.
+"""Record what Ansible makes of the corpus: `python record.py ANSIBLE_INVENTORY` writes corpus/expected.json.
 
-Run it with the path of an `ansible-inventory` from an environment of its own; nodeops does not depend on Ansible.
+ANSIBLE_INVENTORY is an `ansible-inventory` in an environment of its own; nodeops does not depend on Ansible.
 """
 
 import json

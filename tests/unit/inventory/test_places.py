@@ -78,9 +78,8 @@ def test_other_peoples_variables_are_ignored() -> None:
 
 def test_an_unknown_variable_of_nodeops_is_warned_of_once() -> None:
     inventory = read("[compute]\nc01\nc02\n[compute:vars]\nnodeops_storrage = shared\n")
-    assert inventory.warnings == (
-        "inventory inv.ini, line 5: nodeops_storrage is no variable of nodeops; did you mean nodeops_storage?",
-    )
+    where, what = "inventory inv.ini, line 5: ", "nodeops_storrage is no variable of nodeops"
+    assert inventory.warnings == (f"{where}{what}; did you mean nodeops_storage?",)
 
 
 def test_a_template_in_ansibles_variable_is_ignored_with_a_warning() -> None:

@@ -3,8 +3,9 @@
 One process reports an agent per host and wires what the driver plugs, over Neutron's own RPC, so that
 ports are bound, go ACTIVE and DOWN, and Nova gets its `network-vif-plugged`. A host without power is silent.
 
-It asks the server for device details instead of the push cache of neutron/agent/rpc.py: that cache still says
-`migrating_to` right after a live migration's activation, and the port would stay DOWN.
+It pulls a port's bindings from the server when it needs them. The push cache of neutron/agent/rpc.py still
+says `migrating_to` right after a live migration's activation, and the port would stay DOWN; asking for device
+details (neutron/plugins/ml2/rpc.py) sets the port to BUILD each time.
 """
 
 import argparse
@@ -17,7 +18,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from neutron import objects
 from neutron.agent import rpc as agent_rpc
+from neutron.api.rpc.callbacks import resources
+from neutron.api.rpc.handlers import resources_rpc
 from neutron.common import config as neutron_config
 from neutron.conf.agent import common as agent_options
 from neutron_lib import constants
@@ -63,12 +67,13 @@ def agent_state(host: str, address: str) -> dict[str, Any]:
 class HostAgent:
     """The agent of one host."""
 
-    def __init__(self, place: HostPlace, plugin: Any) -> None:
+    def __init__(self, place: HostPlace, plugin: Any, ports: Any) -> None:
         self.place = place
         self.wiring = HostWiring()
         self.started = False
         self._bridge = Bridge(place.vifs)
         self._plugin = plugin
+        self._ports = ports
         self._context = neutron_context.get_admin_context_without_session()
         self._running: Future[None] | None = None
 
@@ -102,31 +107,24 @@ class HostAgent:
         failed: set[str] = set()
         up: list[str] = []
         if asked:
-            answer = self._plugin.get_devices_details_list_and_failed_devices(
-                self._context, asked, self.agent_id, host=host
-            )
-            failed |= set(answer["failed_devices"])
-            for details in answer["devices"]:
-                up += self._to_be_up(details, todo, failed)
+            found = self._ports.bulk_pull(self._context, resources.PORT, {"id": asked})
+            bindings = {
+                port.id: {binding.host: binding.status for binding in port.bindings} for port in found
+            }
+            up = [port for port in asked if self._to_be_up(port, bindings.get(port, {}), todo)]
+            failed = {port for port in todo.wire if host not in bindings.get(port, {})}
         result = self._plugin.update_device_list(self._context, up, list(todo.unwire), self.agent_id, host)
         LOG.info("%s up %s down %s failed %s", self.agent_id, up, todo.unwire, failed)
         return failed | set(result["failed_devices_up"]) | set(result["failed_devices_down"])
 
-    @staticmethod
-    def _to_be_up(details: dict[str, Any], todo: Todo, failed: set[str]) -> list[str]:
-        """Return the port if it is to be reported up.
+    def _to_be_up(self, port: str, bindings: dict[str, str], todo: Todo) -> bool:
+        """Tell whether the port is to be reported up.
 
-        A port plugged ahead of a live migration has no active binding here; reporting it up makes Neutron
+        A port plugged ahead of a live migration has an inactive binding here; reporting it up makes Neutron
         send Nova the event it waits for (neutron/plugins/ml2/rpc.py, update_device_up).
         """
-        port = details["device"]
-        if "port_id" in details:
-            return [port] if details.get("admin_state_up", True) else []
-        if details.get(constants.NO_ACTIVE_BINDING):
-            return [port] if port in todo.wire else []
-        if port in todo.wire:
-            failed.add(port)
-        return []
+        here = bindings.get(self.place.host)
+        return here == constants.ACTIVE or (here is not None and port in todo.wire)
 
 
 class PortEvents:
@@ -149,6 +147,7 @@ class Agents:
         self._state_dir = state_dir
         self._agents: dict[str, HostAgent] = {}
         self._plugin = agent_rpc.PluginApi(topics.PLUGIN)
+        self._ports = resources_rpc.ResourcesPullRpcApi()
         self._reports = agent_rpc.PluginReportStateAPI(topics.REPORTS)
         self._context = neutron_context.get_admin_context_without_session()
         self.stopping = threading.Event()
@@ -173,7 +172,8 @@ class Agents:
     def _known(self, settings: Settings) -> list[HostAgent]:
         for shape in settings.hosts:
             if shape.name not in self._agents:
-                self._agents[shape.name] = HostAgent(HostPlace(self._state_dir, shape.name), self._plugin)
+                place = HostPlace(self._state_dir, shape.name)
+                self._agents[shape.name] = HostAgent(place, self._plugin, self._ports)
         return [self._agents[shape.name] for shape in settings.hosts]
 
     def _report_always(self) -> None:
@@ -209,8 +209,10 @@ def main() -> None:
     etc = options.state_dir / "etc" / "neutron"
     neutron_config.register_common_config_options()
     agent_options.register_agent_state_opts_helper(cfg.CONF)
-    neutron_config.init(["--config-file", str(etc / "neutron.conf")])
+    log = options.state_dir / "logs" / "neutron-agents.log"
+    neutron_config.init(["--config-file", str(etc / "neutron.conf"), "--log-file", str(log)])
     neutron_config.setup_logging()
+    objects.register_objects()
     Agents(options.state_dir).run()
 
 

@@ -113,6 +113,18 @@ class OutcomeUnknownError(NodeopsError):
     code = "outcome-unknown"
 
 
+class JournalLostError(OutcomeUnknownError):
+    """The journal could no longer be written: nothing more was sent, Nova goes on with what it has."""
+
+    code = "journal-lost"
+
+
+class LockLostError(OutcomeUnknownError):
+    """Another process took this run over: nothing more was sent from here."""
+
+    code = "lock-lost"
+
+
 class NotVerifiedError(NodeopsError):
     """The work was done, and the check afterwards found something wrong or could not look."""
 

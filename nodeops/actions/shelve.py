@@ -5,7 +5,7 @@ choice.
 Params: `host` and `restores` as in `nodeops.actions.power`.
 
 Relied on (nova 34): a server that boots from a volume is offloaded at once by `shelve`, and others too when
-`shelved_offload_time` is 0 (`compute/api.py`, `shelve`; `compute/manager.py`, `_shelve_instance`), so `shelve`
+`shelved_offload_time` is 0 (`compute/api.py`, `shelve`; `compute/manager.py`, `_shelve_instance`); `shelve`
 is DONE in both states. An `unshelve` that found no host ends shelved as before (`conductor/manager.py`).
 """
 

@@ -3,8 +3,8 @@
 Step: `subject_id` the server; `budget_seconds` how long to wait, after which the step is blocked.
 Params: none.
 
-`wait-task` is DONE when the server has no task and is not being built, or is gone: the step that follows looks
-at what has become of it. `wait-deleted` is DONE when the server is gone.
+`wait-task` is DONE when the server has no task and is not being built, or is gone: the step that follows
+looks at what has become of it. `wait-deleted` is DONE when the server is gone.
 """
 
 from dataclasses import dataclass

@@ -6,8 +6,8 @@ from nodeops.errors import UsageError
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 MEBIBYTES = {"K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1024.0 * 1024}
-_DURATION = re.compile(r"(?=\d)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
-_RATE = re.compile(r"(\d+(?:\.\d+)?)([KMGT])(?:i?B)?(?:/s)?")
+_DURATION = re.compile(r"(?=\d)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
+_RATE = re.compile(r"(\d+(?:\.\d+)?)([KMGT])(?:i?B)?(?:/s)?", re.ASCII)
 
 
 def duration(text: str, *, option: str) -> float:
@@ -42,15 +42,3 @@ def rate(text: str, *, option: str) -> float:
     if mebibytes <= 0:
         raise UsageError(f"{option}: {text!r} is no rate", hint="Give more than 0.")
     return mebibytes
-
-
-def seconds_in_words(seconds: float) -> str:
-    """`0 s`, `45 s`, `3 min 20 s`, `1 h 05 min`: two units at most."""
-    whole = round(seconds)
-    if whole < 60:  # noqa: PLR2004 - a minute
-        return f"{whole} s"
-    minutes, left = divmod(whole, 60)
-    if minutes < 60:  # noqa: PLR2004 - an hour
-        return f"{minutes} min {left:02d} s" if left else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min"

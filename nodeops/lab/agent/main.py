@@ -18,6 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import oslo_messaging
 from neutron import objects
 from neutron.agent import rpc as agent_rpc
 from neutron.api.rpc.callbacks import resources
@@ -28,7 +29,6 @@ from neutron_lib import constants
 from neutron_lib import context as neutron_context
 from neutron_lib.agent import topics
 from oslo_config import cfg
-from oslo_messaging import MessagingException
 
 from nodeops.lab.agent.wiring import HostWiring, Todo
 from nodeops.lab.hypervisor.condition import read_condition
@@ -96,7 +96,7 @@ class HostAgent:
     def _work(self, plugged: dict[str, Stamp], todo: Todo) -> None:
         try:
             failed = self._tell(todo)
-        except MessagingException as error:
+        except oslo_messaging.MessagingException as error:
             LOG.warning("%s: %s", self.agent_id, error)
             failed = {*todo.wire, *todo.refresh, *todo.unwire}
         self.wiring.done(plugged, todo, failed, time.monotonic())
@@ -128,7 +128,9 @@ class HostAgent:
 
 
 class PortEvents:
-    """Neutron's notifications to agents; the names and arguments are its AgentNotifierApi's."""
+    """Neutron's notifications to agents; names, arguments and version are its AgentNotifierApi's."""
+
+    target = oslo_messaging.Target(version="1.5")
 
     def __init__(self, note: Callable[[str, str | None], None]) -> None:
         self._note = note
@@ -195,7 +197,7 @@ class Agents:
             state["start_flag"] = True
         try:
             self._reports.report_state(self._context, state, use_call=True)
-        except MessagingException as error:
+        except oslo_messaging.MessagingException as error:
             LOG.warning("%s could not report: %s", agent.agent_id, error)
             return False
         agent.started = True

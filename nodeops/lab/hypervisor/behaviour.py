@@ -62,6 +62,9 @@ class Operation(StrEnum):
     DELETE = "delete"
 
 
+MOVES = frozenset({Operation.LIVE_MIGRATION, Operation.COLD_MIGRATION, Operation.EVACUATE})
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """One operation under way, as rules are matched against it."""
@@ -75,11 +78,12 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What goes wrong, and for what; a field that is None matches everything."""
+    """What goes wrong, and for what; a server or host that is None matches all of them."""
 
     behaviour: Behaviour
     rule_id: int = 0
     operation: Operation | None = None
+    """None: every move, that is live migration, cold migration and evacuation."""
     server: str | None = None
     """A server's id or name."""
     host: str | None = None
@@ -95,7 +99,7 @@ class Rule:
 
     def matches(self, subject: Subject) -> bool:
         return (
-            self.operation in {None, subject.operation}
+            (self.operation is subject.operation if self.operation else subject.operation in MOVES)
             and self.server in {None, subject.server_id, subject.server_name}
             and self.host in {None, subject.source, subject.target}
             and self.source in {None, subject.source}

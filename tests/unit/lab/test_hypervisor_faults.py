@@ -40,6 +40,20 @@ def test_rules_match_what_they_name(rule: Rule, matches: bool) -> None:  # noqa:
     assert rule.matches(LIVE) is matches
 
 
+@pytest.mark.parametrize(
+    ("operation", "matches"),
+    [
+        (Operation.LIVE_MIGRATION, True),
+        (Operation.COLD_MIGRATION, True),
+        (Operation.EVACUATE, True),
+        (Operation.BOOT, False),
+        (Operation.SNAPSHOT, False),
+    ],
+)
+def test_a_rule_without_an_operation_means_moves(operation: Operation, matches: bool) -> None:  # noqa: FBT001
+    assert Rule(Behaviour.FAIL_COPY).matches(Subject(operation, "id-1", "web-1", "c01", "c02")) is matches
+
+
 def test_rules_are_kept_and_cleared(tmp_path: Path) -> None:
     one = add_rule(tmp_path, Rule(Behaviour.FAIL_COPY, server="web-1", at=0.3, times=2))
     two = add_rule(tmp_path, Rule(Behaviour.SLOW, operation=Operation.SNAPSHOT, seconds=30.0))

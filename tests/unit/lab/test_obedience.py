@@ -53,7 +53,7 @@ def test_slow_multiplies_and_adds(tmp_path: Path) -> None:
 
 
 def test_hang_ends_when_cleared(tmp_path: Path) -> None:
-    add_rule(tmp_path, Rule(Behaviour.HANG, server="web-1"))
+    add_rule(tmp_path, Rule(Behaviour.HANG, operation=Operation.SNAPSHOT, server="web-1"))
     time = Time(later=(30.0, lambda: clear_rules(tmp_path)))
     obedience(tmp_path, time).perform(SNAPSHOT, {}, 1.0)
     assert 30.0 <= time.now < 31.0
@@ -70,7 +70,7 @@ def test_hang_ends_when_cleared(tmp_path: Path) -> None:
 )
 def test_failures_come_when_they_say(tmp_path: Path, behaviour: Behaviour, after: float) -> None:
     time = Time()
-    add_rule(tmp_path, Rule(behaviour, message="disk is full", times=1))
+    add_rule(tmp_path, Rule(behaviour, operation=Operation.SNAPSHOT, message="disk is full", times=1))
     obeying = obedience(tmp_path, time)
     with pytest.raises(SimulatedFaultError, match="disk is full"):
         obeying.perform(SNAPSHOT, {}, 2.0)
@@ -80,4 +80,4 @@ def test_failures_come_when_they_say(tmp_path: Path, behaviour: Behaviour, after
 
 def test_a_server_carries_its_own_failure(tmp_path: Path) -> None:
     with pytest.raises(SimulatedFaultError, match="fail-before"):
-        obedience(tmp_path, Time()).perform(SNAPSHOT, {"nodeops:behaviour": "fail-before"})
+        obedience(tmp_path, Time()).perform(SNAPSHOT, {"nodeops:behaviour": "fail-before:operation=snapshot"})

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from nodeops.errors import ApiError
 from nodeops.lab.population import Policy, Seen, Wanted
@@ -31,7 +32,7 @@ class LabCloud:
 
     def servers(self, prefix: str) -> dict[str, Seen]:
         """Return the servers whose names begin like this, by name."""
-        answer = self._compute("GET", f"/servers/detail?name=^{prefix}")
+        answer = self._compute("GET", f"/servers/detail?{urlencode({'name': '^' + prefix})}")
         return {server["name"]: _seen(server) for server in answer["servers"]}
 
     def hosts(self) -> list[str]:

@@ -1,0 +1,34 @@
+"""Options of the commands that work on a lab that exists."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nodeops.cli.output import Format
+
+if TYPE_CHECKING:
+    from nodeops.lab.layout import Layout
+
+DEFAULT_NAME = "nodeops-lab"
+Name = Annotated[str, typer.Option("--name", metavar="NAME", help="The lab, when there are several.")]
+Directory = Annotated[
+    Path | None,
+    typer.Option(
+        "--lab-dir", metavar="DIR", show_default=False, help="Where it is kept, when not by its name."
+    ),
+]
+Output = Annotated[Format, typer.Option("-o", "--output", metavar="FORMAT", help="table or json.")]
+
+
+def layout(name: str, directory: Path | None) -> "Layout":
+    """Return the lab that is meant.
+
+    Raises:
+        ConfigurationError: there is none.
+        UsageError: its name is none.
+
+    """
+    from nodeops.lab.layout import lab_dir, read_layout
+
+    return read_layout(lab_dir(name, directory))

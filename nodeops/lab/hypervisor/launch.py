@@ -107,6 +107,7 @@ def say(text: str) -> None:
 
 def become_compute(place: HostPlace, arguments: list[str]) -> None:
     """Turn this forked process into the host's nova-compute; never returns."""
+    os.environ["SPT_NOENV"] = "1"  # or the title overwrites what marks this process as the lab's
     import setproctitle  # noqa: PLC0415 - only in the lab's environment
     from nova.cmd import compute  # noqa: PLC0415 - imported by the parent already
 

@@ -91,7 +91,7 @@ Message = Annotated[str, typer.Option(metavar="TEXT", show_default=False, help="
 @app.command("api", help=API_HELP)
 def api(
     kind: Annotated[Kind, typer.Argument(metavar="KIND", show_default=False)],
-    value: Annotated[str, typer.Argument(metavar="[CODE|TIME]", show_default=False)] = "",
+    value: Annotated[str, typer.Argument(metavar="CODE|TIME", show_default=False)] = "",
     service: Annotated[
         Service | None,
         typer.Option(metavar="TYPE", help="identity, placement, compute, network, volumev3 or image."),
@@ -192,7 +192,10 @@ def host(
 def list_(
     output: lab.Output = Format.TABLE, name: lab.Name = lab.DEFAULT_NAME, lab_dir: lab.Directory = None
 ) -> None:
-    """Show all faults that are set, and how often those of the APIs struck."""
+    """Show the faults that are set.
+
+    `struck` is how many calls an API fault has spoiled; one that struck as often as it may stays listed.
+    """
     values = _all(lab.layout(name, lab_dir).root)
     if output is Format.JSON:
         document({"faults": values})
@@ -206,7 +209,7 @@ def list_(
 @app.command()
 def clear(
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="As list shows them; none: all.")
+        list[str] | None, typer.Argument(metavar="ID...", help="As list shows them; none: all.")
     ] = None,
     output: lab.Output = Format.TABLE,
     name: lab.Name = lab.DEFAULT_NAME,
@@ -240,7 +243,10 @@ def calls(
     name: lab.Name = lab.DEFAULT_NAME,
     lab_dir: lab.Directory = None,
 ) -> None:
-    """Count what clients asked of the APIs since the lab was made, by service, method and path."""
+    """Count the calls of clients.
+
+    By service, method and path, since the lab was made; the log itself is logs/api.jsonl in the lab.
+    """
     from nodeops.lab.api_calls import calls_since, counts
 
     found = counts(calls_since(lab.layout(name, lab_dir).root, client=client))

@@ -36,7 +36,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 def populate(
     host: Annotated[
         str | None,
-        typer.Argument(metavar="[HOST]", show_default=False, help="The host [default: the first]."),
+        typer.Argument(metavar="HOST", show_default=False, help="The host [default: the first]."),
     ] = None,
     snapshot_time: Annotated[
         str, typer.Option(metavar="TIME", help="How long the snapshot's upload takes.")

@@ -8,27 +8,38 @@ import typer
 from nodeops.cli.globals import Colour, Globals
 from nodeops.cli.lazy import Entry, LazyGroup
 
+MAINTENANCE, RUNS, LOOKING = "Maintenance", "Runs", "Looking"
+DRAIN, PLANS, HISTORY = "nodeops.cli.drain", "nodeops.cli.plans", "nodeops.cli.runs"
+
 
 class Root(LazyGroup):
     entries: ClassVar[Sequence[Entry]] = (
-        Entry("drain", "nodeops.cli.drain", "Move every server off a host, and prove it.", "Maintenance"),
+        Entry(
+            "drain",
+            "nodeops.cli.drain",
+            "Move every server off a host, prove it.",
+            MAINTENANCE,
+            "drain_app",
+        ),
         Entry(
             "undrain",
-            "nodeops.cli.undrain",
-            "Put a drained host back into service; --give-back brings its servers home.",
-            "Maintenance",
+            "nodeops.cli.drain",
+            "Put a drained host and its servers back.",
+            MAINTENANCE,
+            "undrain_app",
         ),
+        Entry("plan", PLANS, "Write what a drain would do to a file.", MAINTENANCE, "plan_app"),
         Entry(
-            "plan",
+            "apply",
             "nodeops.cli.plans",
-            "Write what a drain would do to a file.",
-            "Maintenance",
+            "Run an approved plan file, and only that.",
+            MAINTENANCE,
+            "apply_app",
         ),
-        Entry("apply", "nodeops.cli.apply", "Run an approved plan file, and only that.", "Maintenance"),
-        Entry("runs", "nodeops.cli.runs", "List what was run: when, by whom, how it ended.", "Runs"),
-        Entry("show", "nodeops.cli.show", "Show one run: every server, every step.", "Runs"),
-        Entry("resume", "nodeops.cli.resume", "Go on with a run that was interrupted.", "Runs"),
-        Entry("status", "nodeops.cli.status", "Hosts and their room, or one host's servers.", "Looking"),
+        Entry("runs", HISTORY, "List what was run: when, by whom, how it ended.", RUNS, "runs_app"),
+        Entry("show", HISTORY, "Show one run: every server, every reason.", RUNS, "show_app"),
+        Entry("resume", HISTORY, "Go on with a run that was interrupted.", RUNS, "resume_app"),
+        Entry("status", "nodeops.cli.status", "Hosts and their room, or one host's servers.", LOOKING),
         Entry(
             "doctor",
             "nodeops.cli.doctor",

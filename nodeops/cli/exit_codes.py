@@ -48,6 +48,13 @@ def _below(kind: type[NodeopsError]) -> Iterator[type[NodeopsError]]:
     return chain.from_iterable((each, *_below(each)) for each in kind.__subclasses__())
 
 
+def exit_code(error: NodeopsError) -> int:
+    """The error's own, or 128 and the signal's number."""
+    if isinstance(error, InterruptedRunError):
+        return SIGNAL_BASE + error.signal_number
+    return error.exit_code
+
+
 def ending(outcome: Outcome) -> NodeopsError | None:
     """What a run comes down to; None when everything was moved and proved.
 

@@ -18,6 +18,7 @@ class Entry:
     module: str
     help: str
     heading: str
+    attribute: str = "app"
     parts: tuple[tuple[str, str], ...] = ()
     """Names and modules of groups below this one that live in modules of their own."""
 
@@ -40,10 +41,10 @@ class LazyGroup(TyperGroup):
         entry = self._known().get(cmd_name)
         if entry is None:
             return super().get_command(ctx, cmd_name)
-        command = _load(entry.name, entry.module)
+        command = _load(entry.name, entry.module, entry.attribute)
         for name, module in entry.parts:
             if isinstance(command, TyperGroup) and name not in command.commands and find_spec(module):
-                command.add_command(_load(name, module), name)
+                command.add_command(_load(name, module, "app"), name)
         self.commands.setdefault(entry.name, command)
         return command
 
@@ -64,7 +65,7 @@ class LazyGroup(TyperGroup):
                 formatter.write_dl(rows, col_max=12)
 
 
-def _load(name: str, module: str) -> Any:
-    command = typer.main.get_command(importlib.import_module(module).app)
+def _load(name: str, module: str, attribute: str) -> Any:
+    command = typer.main.get_command(getattr(importlib.import_module(module), attribute))
     command.name = name
     return command

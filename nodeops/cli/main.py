@@ -36,15 +36,17 @@ def run(words: Sequence[str]) -> int:
     try:
         return _invoke(words)
     except NodeopsError as error:
-        return _tell(error, words)
+        return tell(error, words)
     except Signalled as signalled:
         name = signal.Signals(signalled.number).name
-        return _tell(InterruptedRunError(f"ended by {name}", signal_number=signalled.number), words)
+        return tell(InterruptedRunError(f"ended by {name}", signal_number=signalled.number), words)
     except BrokenPipeError:
-        _forget_stdout()
+        from nodeops.cli.output import forget_stdout
+
+        forget_stdout()
         return SIGNAL_BASE + signal.SIGPIPE
     except Exception as error:  # noqa: BLE001 - the program's entry: what nobody foresaw is a bug
-        return _tell_bug(error)
+        return tell_bug(error)
 
 
 def _raise_signalled(number: int, _frame: FrameType | None) -> NoReturn:
@@ -76,7 +78,10 @@ def _usage(error: Exception) -> UsageError:
     return UsageError(words[:1].lower() + words[1:], hint=f"{path} --help explains it.")
 
 
-def _tell(error: NodeopsError, words: Sequence[str]) -> int:
+def tell(error: NodeopsError, words: Sequence[str]) -> int:
+    """Tell the operator, and programs that asked for JSON; `words` is the command line."""
+    from nodeops.cli.exit_codes import exit_code
+
     code = exit_code(error)
     if wants_json(words):
         from nodeops.cli.output import error_document
@@ -90,13 +95,6 @@ def _tell(error: NodeopsError, words: Sequence[str]) -> int:
         if changed:
             _say(changed)
     return code
-
-
-def exit_code(error: NodeopsError) -> int:
-    """The error's own, or 128 and the signal's number."""
-    if isinstance(error, InterruptedRunError):
-        return SIGNAL_BASE + error.signal_number
-    return error.exit_code
 
 
 def _say(line: str) -> None:
@@ -129,10 +127,13 @@ def _command(words: Sequence[str]) -> str:
     return next((word for word in known if word in {*CHANGING, "plan"}), "")
 
 
-def _tell_bug(error: Exception) -> int:
+def tell_bug(error: Exception) -> int:
+    """Short words for the operator; the traceback, without secrets, goes to a file."""
     import traceback
 
-    where = _debug_file("".join(traceback.format_exception(error)))
+    from nodeops.log import redact
+
+    where = _debug_file(redact("".join(traceback.format_exception(error))))
     _say(f"nodeops: a bug in nodeops: {type(error).__name__}")
     _say(f"hint: Please report it with {where}; the same command can be run again.")
     return 1
@@ -155,11 +156,6 @@ def _debug_file(text: str) -> str:
             continue
         return str(path)
     return "the traceback, which could not be written anywhere"
-
-
-def _forget_stdout() -> None:
-    """Keep the interpreter from failing again when it flushes at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""What goes to stdout and to stderr: data there, progress and questions here."""
+"""What goes to stdout."""
 
 import json
+import os
 import sys
 from enum import StrEnum
 from typing import Any
@@ -20,11 +21,19 @@ class _Stdout:
     document_written = False
 
 
+def text(words: str) -> None:
+    """Write to stdout; when nobody reads it any more, go on in silence: a run must not end for that."""
+    try:
+        sys.stdout.write(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        forget_stdout()
+
+
 def document(value: Any) -> None:
     """Write the command's one JSON document."""
     _Stdout.document_written = True
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
+    text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def error_document(error: NodeopsError, code: int) -> None:
@@ -35,3 +44,8 @@ def error_document(error: NodeopsError, code: int) -> None:
 
 def error_value(error: NodeopsError) -> dict[str, str]:
     return {"code": error.code, "message": error.message, "hint": error.hint}
+
+
+def forget_stdout() -> None:
+    """Keep every later write, and the interpreter's last flush, from failing again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

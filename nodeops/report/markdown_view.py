@@ -27,17 +27,17 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
     yield f"- {totals(plan).plain}"
     yield ""
     headers = ("Server", "Status", "Action", "Target", "Risk", "Expected")
-    yield from _table(headers, [_server(server) for server in plan.servers])
+    yield from markdown_table(headers, [_server(server) for server in plan.servers])
     refused = [_refusal(server.name, refusal) for server in plan.refused for refusal in server.refusals]
     if refused:
         yield "### Refused"
         yield ""
-        yield from _table(("Server", "Class", "Reason", "Allowed by"), refused)
+        yield from markdown_table(("Server", "Class", "Reason", "Allowed by"), refused)
     if plan.targets:
         yield "### Hosts that receive"
         yield ""
         rows = [_target(target) for target in plan.targets]
-        yield from _table(("Host", "Zone", "Servers", "VCPU", "Memory"), rows)
+        yield from markdown_table(("Host", "Zone", "Servers", "VCPU", "Memory"), rows)
     yield from _findings(plan.findings)
 
 
@@ -50,7 +50,7 @@ def _run_lines(outcome: Outcome, ending: str) -> Iterator[str]:
     yield f"- Plan: `{plan.digest}`"
     yield ""
     headers = ("Server", "Verdict", "On", "Took", "Reason")
-    yield from _table(headers, [_result(result) for result in outcome.servers])
+    yield from markdown_table(headers, [_result(result) for result in outcome.servers])
     yield from _findings([finding for result in outcome.servers for finding in result.findings])
     yield from _findings(outcome.findings)
 
@@ -102,7 +102,8 @@ def _findings(findings: Sequence[Finding]) -> Iterator[str]:
         yield ""
 
 
-def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of a table, and an empty one; nothing when there are no rows."""
     if not rows:
         return
     yield f"| {' | '.join(headers)} |"

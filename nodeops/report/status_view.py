@@ -10,6 +10,7 @@ from rich.text import Text
 from nodeops.facts import Host, Resource, Server
 from nodeops.report import figures
 from nodeops.report.console import NARROW, line
+from nodeops.report.markdown_view import markdown_table
 from nodeops.report.plan_view import plain_table
 
 MEMORY, CPU = "MEMORY_MB", "VCPU"
@@ -81,6 +82,33 @@ def servers_table(servers: Sequence[Server], width: int) -> Table:
             Text("locked" if server.locked else "", "warn"),
         )
     return table
+
+
+def hosts_markdown(hosts: Sequence[Host]) -> str:
+    """Hosts to paste into a ticket."""
+    rows = [
+        (
+            host.name,
+            host.zone,
+            state_of(host),
+            "" if host.servers is None else str(host.servers),
+            _room(host.resources.get(CPU), 1, "", wide=False).plain,
+            _room(host.resources.get(MEMORY), figures.GIBI, " GiB", wide=False).plain,
+            host.disabled_reason,
+        )
+        for host in hosts
+    ]
+    headers = ("Host", "Zone", "State", "Servers", "VCPU", "Memory", "Reason")
+    return "\n".join(markdown_table(headers, rows))
+
+
+def servers_markdown(servers: Sequence[Server]) -> str:
+    """Servers to paste into a ticket."""
+    rows = [
+        (server.name, server.id, server.status, server.task_state or "", figures.size(server.flavor.ram_mb))
+        for server in servers
+    ]
+    return "\n".join(markdown_table(("Server", "Id", "Status", "Task", "Memory"), rows))
 
 
 def host_document(host: Host) -> dict[str, Any]:

@@ -1,0 +1,35 @@
+"""The question before anything is changed."""
+
+import sys
+
+from nodeops.errors import DeclinedError
+from nodeops.plan import Plan, Risk
+
+
+def confirm(plan: Plan, words: str, *, yes: bool) -> None:
+    """Ask on the terminal; what can cost more than a short pause is confirmed by the host's name.
+
+    Raises `DeclinedError`, also when there is no terminal to ask on.
+    """
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise DeclinedError(
+            f"{plan.host}: there is no terminal to ask on",
+            hint="Say --yes to go ahead, or --dry-run to only look.",
+        )
+    worst = max((step.risk for step in plan.steps), default=Risk.SAFE)
+    if worst <= Risk.LIVE:
+        if _answer(f"{words} [y/N] ").lower() in {"y", "yes"}:
+            return
+    else:
+        question = f"{words} The risk is {worst.name.lower()}. Type the host's name to go ahead: "
+        if _answer(question) == plan.host:
+            return
+    raise DeclinedError(f"{plan.host}: not confirmed")
+
+
+def _answer(question: str) -> str:
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()

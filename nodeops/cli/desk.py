@@ -1,0 +1,84 @@
+"""What a command has before it: terminal, inventory, journal, cloud; each opened when first used."""
+
+import sys
+from contextlib import ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from nodeops import config
+from nodeops.cli.globals import Globals
+from nodeops.inventory import Inventory
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from nodeops.clients.cloud import Cloud
+    from nodeops.engine.journal import Journal
+
+
+class Desk:
+    """A context manager; what was opened is closed at its end."""
+
+    def __init__(self, said: Globals) -> None:
+        self.said = said
+        self._stack = ExitStack()
+        self._inventory: Inventory | None = None
+        self._journal: Journal | None = None
+        self._cloud: Cloud | None = None
+
+    @classmethod
+    def of(cls, ctx: Any) -> Self:
+        """With the global options of a command line."""
+        said = ctx.find_root().obj
+        return cls(said if isinstance(said, Globals) else Globals())
+
+    @classmethod
+    def of_completion(cls, ctx: Any) -> Self:
+        """While the command line is still being typed: its options are parsed, not yet acted upon."""
+        params = ctx.find_root().params
+        cloud = {"cloud": params["os_cloud"]} if params.get("os_cloud") else {}
+        return cls(Globals(cloud=cloud, journal=params.get("journal"), inventory=params.get("inventory")))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def inventory(self) -> Inventory:
+        """Raises `ConfigurationError`."""
+        if self._inventory is None:
+            self._inventory = config.inventory(self.said.inventory)
+        return self._inventory
+
+    def journal(self) -> "Journal":
+        """Raises `ConfigurationError`."""
+        from nodeops.engine.journal import Journal
+
+        if self._journal is None:
+            self._journal = Journal.open(config.journal_url(self.said.journal, self.inventory()))
+            self._stack.callback(self._journal.close)
+        return self._journal
+
+    def cloud(self) -> "Cloud":
+        """Raises `AuthenticationError`, `ConfigurationError` or `ApiError`."""
+        from nodeops.clients.cloud import connect
+
+        if self._cloud is None:
+            self._cloud = connect(self.said.cloud)
+            self._stack.callback(self._cloud.close)
+        return self._cloud
+
+    def out(self) -> "Console":
+        """Where data goes."""
+        from nodeops.report.console import console
+
+        return console(sys.stdout, colour=self.said.colour)
+
+    def err(self) -> "Console":
+        """Where progress and questions go."""
+        from nodeops.report.console import console
+
+        return console(sys.stderr, colour=self.said.colour)

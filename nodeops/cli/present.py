@@ -1,0 +1,76 @@
+"""What the operator is shown, on which stream, in which format."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from nodeops.cli.desk import Desk
+from nodeops.cli.exit_codes import exit_code
+from nodeops.cli.options import Manner
+from nodeops.cli.output import Format, document, error_value, text
+from nodeops.errors import NodeopsError
+from nodeops.outcome import Outcome
+from nodeops.plan import Plan
+from nodeops.report.json_view import plan_document, run_document
+from nodeops.report.live_view import LiveView, PlainView
+from nodeops.report.markdown_view import plan_markdown, run_markdown
+from nodeops.report.outcome_view import OutcomeView
+from nodeops.report.plan_view import PlanView
+
+
+class Presenter:
+    """Data to stdout: the plan of a dry run, the result of a run. Everything on the way there to stderr."""
+
+    def __init__(self, desk: Desk, manner: Manner) -> None:
+        self.format = manner.output
+        self.dry_run = manner.dry_run
+        self._out = desk.out()
+        self._err = desk.err()
+
+    def say(self, words: str) -> None:
+        """A line of progress."""
+        self._err.print(words, soft_wrap=True)
+
+    def plan_before_asking(self, plan: Plan) -> None:
+        """The plan of a run: part of the result in a table, else only what the question is about."""
+        if self.format is Format.TABLE:
+            self._out.print(PlanView(plan))
+        elif self._err.is_terminal:
+            self._err.print(PlanView(plan))
+
+    def plan(self, plan: Plan, *, error: NodeopsError | None = None, code: int = 0) -> None:
+        """The plan as the command's result."""
+        if error is not None:
+            code = exit_code(error)
+        if self.format is Format.JSON:
+            told = {"error": error_value(error)} if error else {}
+            document(plan_document(plan, exit_code=code, dry_run=self.dry_run) | told)
+        elif self.format is Format.MARKDOWN:
+            text(plan_markdown(plan))
+        else:
+            self._out.print(PlanView(plan))
+
+    def watcher(self, plan: Plan) -> LiveView | PlainView:
+        """What listens to the run."""
+        if self._err.is_terminal:
+            return LiveView(plan, self._err, time.time)
+        return PlainView(plan, self._err)
+
+    def outcome(self, outcome: Outcome, words: str, error: NodeopsError | None) -> None:
+        """The run as the command's result."""
+        if self.format is Format.JSON:
+            told = {"error": error_value(error)} if error else {}
+            document(run_document(outcome, exit_code=exit_code(error) if error else 0) | told)
+        elif self.format is Format.MARKDOWN:
+            text(run_markdown(outcome, words))
+        else:
+            self._out.print()
+            self._out.print(OutcomeView(outcome, words, good=error is None))
+
+    def stale(self, lines: Sequence[str]) -> None:
+        """The difference between what was approved and what is."""
+        for line in lines:
+            self.say(f"  {line}")
+
+    def value(self, value: Any) -> None:
+        document(value)

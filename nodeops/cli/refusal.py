@@ -1,0 +1,73 @@
+"""Whether a plan may be run at all, in the operator's words."""
+
+from dataclasses import replace
+
+from nodeops.errors import NeedsMoreRiskError, NodeopsError, RefusedError
+from nodeops.plan import Action, Finding, Level, Plan, ServerPlan
+from nodeops.report.figures import count, duration
+
+NAMES = 4
+
+
+def objection(plan: Plan, *, leave_refused: bool) -> NodeopsError | None:
+    """Why the plan must not be run: a finding forbids it, or refused servers are not left behind."""
+    forbidding = [finding for finding in plan.findings if finding.level is Level.ERROR]
+    if forbidding:
+        return RefusedError(forbidding[0].words, hint=forbidding[0].hint)
+    if not plan.refused or leave_refused:
+        return None
+    names = ", ".join(server.name for server in plan.refused[:NAMES])
+    more = f" and {len(plan.refused) - NAMES} more" if len(plan.refused) > NAMES else ""
+    refused = count(len(plan.refused), "server")
+    words = f"{plan.host}: {refused} of {len(plan.servers)} refused: {names}{more}"
+    refusals = [refusal for server in plan.refused for refusal in server.refusals]
+    overrides = sorted({refusal.override for refusal in refusals if refusal.override})
+    go_on = "move the others with --leave-refused."
+    if all(refusal.override for refusal in refusals):
+        return NeedsMoreRiskError(words, hint=f"Allow them with {' '.join(overrides)}, or {go_on}")
+    return RefusedError(words, hint=f"Look at the reasons above, or {go_on}")
+
+
+def with_window(plan: Plan, window: float | None) -> Plan:
+    """The plan with a finding that says whether it fits into so many seconds."""
+    if window is None:
+        return plan
+    spare = window - plan.expected_seconds
+    if spare >= 0:
+        finding = Finding(
+            Level.INFO, "window-fits", f"fits into {duration(window)} with {duration(spare)} to spare"
+        )
+    else:
+        finding = Finding(
+            Level.WARNING,
+            "window-too-short",
+            f"takes {duration(-spare)} longer than {duration(window)}",
+            "Raise --parallel, or drain a part of it in each window: what was moved stays moved.",
+        )
+    return replace(plan, findings=(*plan.findings, finding))
+
+
+def difference(approved: Plan, now: Plan) -> tuple[str, ...]:
+    """What is no longer as approved, a line for each server and step."""
+    lines = []
+    before, after = {s.id: s for s in approved.servers}, {s.id: s for s in now.servers}
+    for id_, server in before.items():
+        new = after.get(id_)
+        if new is None:
+            lines.append(f"{server.name}: is not on {approved.host} any more")
+        elif (server.action, server.target) != (new.action, new.target) or server.refused != new.refused:
+            lines.append(f"{server.name}: was to {_intent(server)}, is now to {_intent(new)}")
+    lines += [f"{server.name}: came to {approved.host}" for id_, server in after.items() if id_ not in before]
+    if not lines:
+        old, new_steps = {s.id for s in approved.steps}, {s.id for s in now.steps}
+        lines += [f"{step}: is not needed any more" for step in sorted(old - new_steps)]
+        lines += [f"{step}: is needed now" for step in sorted(new_steps - old)]
+    return tuple(lines)
+
+
+def _intent(server: ServerPlan) -> str:
+    if server.refused:
+        return f"stay ({server.refusals[0].refusal_class})"
+    if server.action is Action.NONE:
+        return "be left alone"
+    return f"{server.action} to {server.target}" if server.target else str(server.action)

@@ -83,8 +83,11 @@ class HostAgent:
 
     def look(self, pool: ThreadPoolExecutor) -> None:
         """Compare the bridge with what is wired and have the difference done, one batch at a time."""
-        if self._running is not None and not self._running.done():
-            return
+        if self._running is not None:
+            if not self._running.done():
+                return
+            self._running.result()
+            self._running = None
         if not read_condition(self.place).runs_agent:
             self.wiring.forget()
             return
@@ -179,13 +182,17 @@ class Agents:
         return [self._agents[shape.name] for shape in settings.hosts]
 
     def _report_always(self) -> None:
+        """Report every host at Neutron's interval; a failure ends the round, to begin again a second later."""
         interval = cfg.CONF.AGENT.report_interval
-        while not self.stopping.is_set():
-            began = time.monotonic()
-            settings = read_settings(self._state_dir)
-            complete = all([self._report(agent, settings) for agent in self._known(settings)])  # noqa: C419
-            pause = interval if complete else min(1.0, interval)
-            self.stopping.wait(max(0.0, began + pause - time.monotonic()))
+        try:
+            while not self.stopping.is_set():
+                began = time.monotonic()
+                settings = read_settings(self._state_dir)
+                complete = all(self._report(agent, settings) for agent in self._known(settings))
+                pause = interval if complete else min(1.0, interval)
+                self.stopping.wait(max(0.0, began + pause - time.monotonic()))
+        finally:
+            self.stopping.set()
 
     def _report(self, agent: HostAgent, settings: Settings) -> bool:
         """Report one agent; return False when Neutron did not hear it."""

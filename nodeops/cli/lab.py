@@ -1,0 +1,247 @@
+"""`nodeops lab`: a real OpenStack on this machine."""
+
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nodeops.cli import lab_options as lab
+from nodeops.cli.output import Format, document
+from nodeops.errors import DeclinedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from nodeops.lab.hosts import HostStatus
+    from nodeops.lab.layout import Layout
+    from nodeops.lab.raising import Part
+
+HELP = """A real OpenStack on this machine, to rehearse on.
+
+Keystone, Placement, Nova, Neutron, Cinder and Glance 2026.2 with MariaDB and
+RabbitMQ, as plain processes on loopback; only the hypervisor is simulated.
+
+\b
+  nodeops lab up                            make it, start it or mend it
+  nodeops lab populate                      servers in every state on one host
+  nodeops --os-cloud nodeops-lab drain c01  rehearse
+  nodeops lab lose c02                      a host dies
+  nodeops lab fault --help                  slow, stuck and failing moves; API faults
+  nodeops lab down                          nothing is left running
+"""
+app = typer.Typer(rich_markup_mode=None, add_completion=False, help=HELP, no_args_is_help=True)
+Host = Annotated[str, typer.Argument(metavar="HOST", help="A host of the lab.")]
+
+
+def _saying() -> "Callable[[str], None]":
+    began = time.monotonic()
+
+    def say(words: str) -> None:
+        typer.echo(f"{time.monotonic() - began:6.1f} s  {words}", err=True)
+
+    return say
+
+
+@app.command()
+def up(
+    hosts: Annotated[
+        int | None, typer.Option(help="Simulated compute hosts [default: 6].", show_default=False)
+    ] = None,
+    servers: Annotated[
+        int | None, typer.Option(help="Plain servers over all hosts [default: none].", show_default=False)
+    ] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="shared or local [default: shared].", show_default=False)
+    ] = None,
+    migration_rate: Annotated[
+        str | None, typer.Option(help="Of one migration, as 512M a second.", show_default=False)
+    ] = None,
+    concurrent_migrations: Annotated[
+        int | None,
+        typer.Option(help="How many Nova runs at once out of one host [default: 1].", show_default=False),
+    ] = None,
+    base_port: Annotated[
+        int | None, typer.Option(help="First of the ports [default: a free range].", show_default=False)
+    ] = None,
+    install: Annotated[bool, typer.Option(help="Install missing Debian packages when root.")] = True,
+    name: lab.Name = lab.DEFAULT_NAME,
+    directory: lab.Directory = None,
+) -> None:
+    """Make the lab, start it, or mend what is broken of it.
+
+    What was chosen is kept for the next time. From nothing it takes some minutes, later seconds. Next:
+    `nodeops lab populate`, then `nodeops --os-cloud NAME drain c01 --dry-run`.
+    """
+    from nodeops.cli.units import rate
+    from nodeops.lab.crew import crew
+    from nodeops.lab.layout import lab_dir, make_layout
+    from nodeops.lab.options import choose
+    from nodeops.lab.raising import holding, raise_lab
+
+    root, say = lab_dir(name, directory), _saying()
+    with holding(root):
+        layout = make_layout(root, name, base_port)
+        options = choose(
+            layout,
+            hosts=hosts,
+            storage=storage,
+            migration_rate=rate(migration_rate, option="--migration-rate") if migration_rate else None,
+            concurrent_migrations=concurrent_migrations,
+        )
+        raise_lab(layout, options, say, install=install)
+        if servers:
+            say(f"making servers up to {servers}")
+            crew(layout, servers)
+    say(f"use it: nodeops --os-cloud {layout.name} status")
+
+
+@app.command()
+def status(
+    output: lab.Output = Format.TABLE, name: lab.Name = lab.DEFAULT_NAME, directory: lab.Directory = None
+) -> None:
+    """Show what runs of the lab; exits 1 when something does not."""
+    from nodeops.lab import hosts as simulated
+    from nodeops.lab.raising import parts
+
+    layout = lab.layout(name, directory)
+    processes, hosts = parts(layout), simulated.status(layout.root)
+    whole = all(part.running for part in processes)
+    if output is Format.JSON:
+        body = {
+            "name": layout.name,
+            "directory": str(layout.root),
+            "running": whole,
+            "processes": [
+                {"name": part.name, "running": part.running, "port": part.port} for part in processes
+            ],
+            "hosts": [
+                {
+                    "name": host.host,
+                    "power": host.power,
+                    "agent": host.agent,
+                    "nova_compute": host.compute_pid is not None,
+                    "guests": host.guests,
+                }
+                for host in hosts
+            ],
+        }
+        document(body)
+    else:
+        _show(layout, processes, hosts)
+    raise typer.Exit(0 if whole else 1)
+
+
+def _show(layout: "Layout", processes: "Sequence[Part]", hosts: "Sequence[HostStatus]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table(title=f"lab {layout.name} in {layout.root}", box=None, title_justify="left")
+    for column in ("process", "state", "port"):
+        table.add_column(column)
+    for part in processes:
+        state = "running" if part.running else "[red]not running[/]"
+        table.add_row(part.name, state, str(part.port or ""))
+    console.print(table)
+    table = Table(box=None)
+    for column in ("host", "power", "nova-compute", "network agent", "guests"):
+        table.add_column(column)
+    for host in hosts:
+        compute = "running" if host.compute_pid else "[red]not running[/]"
+        power, agent = ("on" if host.power else "[red]off[/]"), ("on" if host.agent else "[red]silent[/]")
+        table.add_row(host.host, power, compute, agent, str(host.guests))
+    console.print(table)
+
+
+@app.command()
+def down(name: lab.Name = lab.DEFAULT_NAME, directory: lab.Directory = None) -> None:
+    """End every process of the lab; its data stay for the next `up`."""
+    from nodeops.lab.raising import holding, lower_lab
+
+    layout = lab.layout(name, directory)
+    with holding(layout.root):
+        lower_lab(layout, _saying())
+
+
+@app.command()
+def destroy(
+    name: lab.Name = lab.DEFAULT_NAME,
+    directory: lab.Directory = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """End every process of the lab and remove its directory with all it holds."""
+    from nodeops.lab.layout import lab_dir, read_layout
+    from nodeops.lab.raising import holding, remove_lab
+
+    root = lab_dir(name, directory)
+    layout = read_layout(root)
+    if not yes:
+        _ask(f"remove lab {layout.name} in {root}, with all its servers?")
+    with holding(root):
+        remove_lab(layout, _saying())
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def _ask(question: str) -> None:
+    import sys
+
+    if not sys.stdin.isatty():
+        raise DeclinedError(
+            "nobody can be asked: there is no terminal", hint="Say --yes to go on without asking."
+        )
+    if not typer.confirm(question, err=True):
+        raise DeclinedError("declined; nothing was changed")
+
+
+@app.command()
+def env(
+    rc: Annotated[bool, typer.Option("--rc", help="Classic OS_* variables, for the nova command.")] = False,
+    name: lab.Name = lab.DEFAULT_NAME,
+    directory: lab.Directory = None,
+) -> None:
+    """Print shell lines that point other OpenStack clients at the lab.
+
+    Use it as: eval "$(nodeops lab env)"
+    """
+    from nodeops.lab.catalogue import environment_lines
+
+    for line in environment_lines(lab.layout(name, directory), classic=rc):
+        typer.echo(line)
+
+
+def _root(name: str, directory: Path | None) -> Path:
+    return lab.layout(name, directory).root
+
+
+@app.command(name="stop-compute")
+def stop_compute(host: Host, name: lab.Name = lab.DEFAULT_NAME, directory: lab.Directory = None) -> None:
+    """Kill a host's nova-compute (SIGKILL); its guests and its network agent live on."""
+    from nodeops.lab import hosts
+
+    hosts.stop_compute(_root(name, directory), host)
+
+
+@app.command()
+def lose(host: Host, name: lab.Name = lab.DEFAULT_NAME, directory: lab.Directory = None) -> None:
+    """Cut a host's power: everything on it is gone, its agent is silent, until `lab start`."""
+    from nodeops.lab import hosts
+
+    hosts.lose(_root(name, directory), host)
+
+
+@app.command()
+def reboot(host: Host, name: lab.Name = lab.DEFAULT_NAME, directory: lab.Directory = None) -> None:
+    """Cut a host's power and bring it back: its guests come back shut off."""
+    from nodeops.lab import hosts
+
+    hosts.reboot(_root(name, directory), host)
+
+
+@app.command()
+def start(host: Host, name: lab.Name = lab.DEFAULT_NAME, directory: lab.Directory = None) -> None:
+    """Give a host its power, its network agent and its nova-compute back."""
+    from nodeops.lab import hosts
+
+    hosts.start(_root(name, directory), host)

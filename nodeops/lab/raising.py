@@ -1,0 +1,196 @@
+"""Brings a lab up, mends it, takes it down, removes it."""
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nodeops.errors import ConfigurationError, FailedError, HostBusyError
+from nodeops.lab import catalogue, databases, furniture, mariadb, packages, rabbitmq, services
+from nodeops.lab import hosts as simulated
+from nodeops.lab.api_faults import Service
+from nodeops.lab.config_files import write_all
+from nodeops.lab.hypervisor.settings import (
+    HostShape,
+    Settings,
+    Storage,
+    read_settings,
+    settings_file,
+    write_settings,
+)
+from nodeops.lab.layout import Layout, forget
+from nodeops.lab.options import LabOptions
+from nodeops.lab.processes import Program, alive, await_port, end_strays, ensure, recorded, stop
+
+ANSWER_SECONDS = 120.0
+HOST_SECONDS = 180.0
+Say = Callable[[str], None]
+
+
+@contextmanager
+def holding(root: Path) -> Iterator[None]:
+    """Hold the lab for one command at a time.
+
+    Raises:
+        HostBusyError: another command works on this lab.
+
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "lock").open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise HostBusyError(
+                f"lab {root.name} is being worked on by process {lock.read().strip() or 'unknown'}",
+                hint="Wait for it to end.",
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def raise_lab(layout: Layout, options: LabOptions, say: Say, *, install: bool) -> None:
+    """Bring every part of the lab up; whatever is whole and running is left as it is.
+
+    Raises:
+        ConfigurationError: a package or a privilege is missing.
+        FailedError: a part does not start.
+
+    """
+    packages.install_packages(say, layout.logs / "apt.out", allowed=install)
+    packages.make_environment(layout, say, layout.logs / "environment.out")
+    write_all(layout, options)
+    catalogue.write_clouds_yaml(layout)
+    _write_hosts(layout, options)
+    _servers(layout, say)
+    databases.make_all(layout, say)
+    _services(layout, say)
+    cloud = catalogue.connect(layout, direct=True)
+    with ThreadPoolExecutor(1) as pool:
+        furnished = pool.submit(furniture.furnish, layout, catalogue.connect(layout, direct=True))
+        _computes(layout, options, cloud, say)
+        furnished.result()
+    furniture.arrange(cloud, options.host_names)
+    say("the lab is up")
+
+
+def lower_lab(layout: Layout, say: Say) -> None:
+    """End every process of the lab, also those nobody remembers."""
+    order = [program.name for program in services.hosts(layout)]
+    order += [program.name for program in services.workers(layout)]
+    order += ["api-proxy", *(services.api_name(service) for service in Service)]
+    names = recorded(layout)
+    for name in [known for known in order if known in names]:
+        say(f"ending {name}")
+        stop(layout, name)
+    simulated.end_computes(layout.root)
+    last = {"rabbitmq": 20.0, "epmd": 3.0, "mariadb": 30.0}
+    for name in [*(n for n in names if n not in order and n not in last), *last]:
+        if name in names:
+            say(f"ending {name}")
+            stop(layout, name, seconds=last.get(name, 10.0))
+    if ended := end_strays(layout):
+        say(f"ended {ended} more processes of this lab")
+
+
+def remove_lab(layout: Layout, say: Say) -> None:
+    """End everything and remove the directory."""
+    lower_lab(layout, say)
+    forget(layout)
+    shutil.rmtree(layout.root)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One process of the lab, as `status` shows it."""
+
+    name: str
+    running: bool
+    port: int | None
+
+
+def parts(layout: Layout) -> list[Part]:
+    """Return what should run and whether it does."""
+    try:
+        below: list[Program] = [mariadb.server(layout), *rabbitmq.programs(layout)]
+    except ConfigurationError:
+        below = []
+    wanted = [*below, *services.apis(layout), *services.workers(layout), services.proxy(layout)]
+    return [
+        Part(program.name, alive(layout, program.name), program.port)
+        for program in [*wanted, *services.hosts(layout)]
+    ]
+
+
+def _write_hosts(layout: Layout, options: LabOptions) -> None:
+    settings = read_settings(layout.root) if settings_file(layout.root).exists() else Settings()
+    shapes = {shape.name: shape for shape in settings.hosts}
+    for name in options.host_names:
+        known = shapes.get(name, HostShape(name))
+        shapes[name] = HostShape(name, known.vcpus, known.memory_mb, known.disk_gb, Storage(options.storage))
+    write_settings(
+        layout.root,
+        Settings(
+            tuple(shapes.values()),
+            options.migration_rate,
+            settings.snapshot_seconds,
+            settings.operation_seconds,
+        ),
+    )
+
+
+def _servers(layout: Layout, say: Say) -> None:
+    say("starting MariaDB and RabbitMQ")
+    messages = rabbitmq.programs(layout)
+    for program in messages[:-1]:
+        ensure(layout, program)
+        await_port(layout, program, ANSWER_SECONDS)
+    ensure(layout, messages[-1])
+    mariadb.start(layout)
+
+
+def _services(layout: Layout, say: Say) -> None:
+    say("starting the OpenStack services")
+    apis = services.apis(layout)
+    broker = rabbitmq.programs(layout)[-1]
+    identity = apis[0]
+    for program in (identity, services.proxy(layout)):
+        ensure(layout, program)
+    await_port(layout, broker, ANSWER_SECONDS)
+    for program in [*apis[1:], *services.workers(layout), *services.hosts(layout)[1:]]:
+        ensure(layout, program)
+    await_port(layout, identity, ANSWER_SECONDS)
+    catalogue.register(layout)
+    for program in apis:
+        await_port(layout, program, ANSWER_SECONDS)
+
+
+def _computes(layout: Layout, options: LabOptions, cloud: Any, say: Say) -> None:
+    say(f"starting {options.hosts} simulated hosts")
+    ensure(layout, services.hosts(layout)[0])
+    deadline = time.monotonic() + HOST_SECONDS
+    wanted = {
+        status.host for status in simulated.status(layout.root) if status.compute_wanted and status.power
+    }
+    while missing := wanted - _ready(cloud):
+        if time.monotonic() > deadline:
+            raise FailedError(
+                f"hosts {', '.join(sorted(missing))} of the lab do not come up",
+                hint=f"Their logs are {layout.logs}/nova-compute-HOST.log.",
+            )
+        time.sleep(1)
+
+
+def _ready(cloud: Any) -> set[str]:
+    """Return the hosts that are up and mapped to their cell, so that the scheduler finds them."""
+    up = {service.host for service in cloud.compute.services(binary="nova-compute") if service.state == "up"}
+    nodes = {node.name for node in cloud.compute.hypervisors(details=False)}
+    return up & nodes

@@ -182,7 +182,7 @@ class Agents:
         return [self._agents[shape.name] for shape in settings.hosts]
 
     def _report_always(self) -> None:
-        """Report every host at Neutron's interval; a failure ends the round, to begin again a second later."""
+        """Report every host at Neutron's interval; a failure ends the round, and the next comes soon."""
         interval = cfg.CONF.AGENT.report_interval
         try:
             while not self.stopping.is_set():

@@ -57,8 +57,7 @@ def populate(
     )
     where = lab.layout(name, lab_dir)
     began = time.monotonic()
-    cloud = LabCloud(where.clouds_yaml, where.name)
-    made = make(cloud, where.root, host, options, _say)
+    made = make(LabCloud(where), where.root, host, options, _say)
     seconds = time.monotonic() - began
     if output is Format.JSON:
         document({"seconds": round(seconds, 1), "servers": [_value(server) for server in made]})

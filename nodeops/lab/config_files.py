@@ -250,6 +250,7 @@ def nova_compute(layout: Layout, options: LabOptions) -> Sections:
         "update_resources_interval": 30,
         "heal_instance_info_cache_interval": -1,
         "resume_guests_state_on_host_boot": "false",
+        "shelved_offload_time": -1,
         "cpu_allocation_ratio": 4.0,
         "ram_allocation_ratio": 1.0,
         "disk_allocation_ratio": 1.0,

@@ -8,9 +8,10 @@ cloud's clock.
 import logging
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
@@ -53,8 +54,6 @@ class Traffic:
     seconds: float = 0.0
     skew: float | None = None
     """Cloud's clock minus ours at the last answer, seconds; good to about one second."""
-    by_service: dict[str, int] = field(default_factory=dict)
-    """Requests by `host:port`."""
 
 
 class Transport(TCPKeepAliveAdapter):
@@ -177,7 +176,10 @@ def open_connection(
             override_defaults={"interface": "public", "auth_type": None},
         )
         cloud = given.pop("cloud", None)
-        region = _choose(config, None if cloud is None else str(cloud), given)
+        with warnings.catch_warnings():
+            # openstacksdk 4.22 warns of its own InfluxDB support, whoever asks for a cloud.
+            warnings.simplefilter("ignore", PendingDeprecationWarning)
+            region = _choose(config, None if cloud is None else str(cloud), given)
         region.config.setdefault("api_timeout", ANSWER_SECONDS)
         region.config["api_timeout"] = region.config["api_timeout"] or ANSWER_SECONDS
         session = region.get_session()

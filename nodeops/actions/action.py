@@ -58,6 +58,8 @@ class Sent:
     """No answer came: whether it took effect is not known."""
     waited: float = 0.0
     """Seconds since `at`, by the clock of whoever looks."""
+    overdue: bool = False
+    """It runs well beyond its expected time: worth a closer look at Nova's records."""
 
     @property
     def settled(self) -> bool:

@@ -41,8 +41,6 @@ from nodeops.world import View, World
 
 LIVE = frozenset({"live-migration"})
 MIGRATING = "migrating"
-SUSPECT_SECONDS = 20.0
-"""Beyond its expected time and this, a migration's record is compared with the server's row."""
 
 _ENDED_WORDS: Mapping[str, str] = {
     "error": "nova refused the migration",
@@ -101,7 +99,7 @@ def _elsewhere(view: View, server: Server, step: Step, sent: Sent | None) -> Loo
 def _migrating(view: View, step: Step, sent: Sent | None) -> Look:
     if sent is None:
         return Look(State.MOVING, "somebody else is migrating it")
-    if sent.waited < step.expected_seconds + SUSPECT_SECONDS:
+    if not sent.overdue:
         return Look(State.MOVING)
     migration = _newest_from(view, step)
     if migration is None or not migration.ended:

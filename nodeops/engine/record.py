@@ -81,7 +81,7 @@ class RunRecord:
                 if row is None:
                     values = {"run_id": self.id, "step_id": step.id, "position": position}
                     connection.execute(insert(schema.steps).values(**values, **_fresh(step)))
-                elif row.state != StepState.SENT:
+                elif row.state not in {StepState.SENT, StepState.UNKNOWN}:
                     self._update_step(connection, step.id, **_fresh(step))
             self._write_servers(connection, plan)
 

@@ -1,0 +1,61 @@
+"""The canary: one server is moved alone before the others are touched."""
+
+from dataclasses import dataclass
+
+from nodeops.engine.board import Board
+from nodeops.outcome import StepState
+from nodeops.plan import Step, StepId
+
+HARMLESS = frozenset({"disable-service", "enable-service", "wait-task", "wait-deleted"})
+"""Actions that change no server, and so need not wait for the canary."""
+
+
+@dataclass(slots=True)
+class Canary:
+    """Passed, or the move that goes first."""
+
+    passed: bool
+    step_id: StepId | None = None
+
+    def choose(self, board: Board) -> None:
+        """The smallest move that is pending, unless one is chosen already or there is nothing to protect."""
+        if self.passed or self.step_id is not None:
+            return
+        moves = [step for step in board.pending() if step.source is not None]
+        if len({step.subject_id for step in moves}) <= 1:
+            self.passed = True
+            return
+        self.step_id = min(moves, key=lambda step: (_needs_others(step, board), step.expected_seconds)).id
+
+    def settle(self, board: Board) -> str:
+        """Follow how it ended; words when it failed and nothing else may begin."""
+        result = None if self.step_id is None else board.results.get(self.step_id)
+        if self.passed or result is None:
+            return ""
+        if result.state is StepState.DONE:
+            self.passed = True
+        elif result.state in {StepState.FAILED, StepState.UNKNOWN}:
+            name = board.steps[result.step_id].subject_name
+            return f"the first move, {name}, did not succeed ({result.words}): no other is begun"
+        else:
+            self.step_id = None  # somebody else saw to that server: another one goes first
+        return ""
+
+    def allows(self, step: Step, board: Board) -> bool:
+        """Whether the step may begin now."""
+        if self.passed or step.action in HARMLESS:
+            return True
+        return self.step_id is not None and step.subject_id == board.steps[self.step_id].subject_id
+
+
+def canary_of(board: Board, *, wanted: bool) -> Canary:
+    """None is needed when an earlier part of the run moved a server, or is moving one."""
+    moved = any(each.step.source is not None for each in board.moving.values()) or any(
+        result.state is StepState.DONE and result.target is not None for result in board.earlier.values()
+    )
+    return Canary(passed=moved or not wanted)
+
+
+def _needs_others(step: Step, board: Board) -> bool:
+    """Whether its server needs more than this one step."""
+    return sum(each.subject_id == step.subject_id for each in board.steps.values()) > 1

@@ -1,0 +1,139 @@
+"""The cloud as seen in one tick: one list call for all servers of a host, and nothing asked twice."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from nodeops.facts import (
+    Aggregate,
+    Attachment,
+    Explanation,
+    Host,
+    Identity,
+    Migration,
+    Port,
+    Progress,
+    Resource,
+    Server,
+    ServerGroup,
+)
+from nodeops.world import View
+
+TARGET_SECONDS = 120.0
+"""How long it is believed that a target still serves."""
+
+
+class Snapshot:
+    """A `View` that remembers until `refresh`.
+
+    Servers come from the list of `host`, fetched when the first of them is asked for; one that was not in
+    the last list is fetched by itself. The service of `host` is fresh in every tick, those of other hosts
+    for two minutes.
+    """
+
+    def __init__(self, view: View, host: str, now: Callable[[], float]) -> None:
+        self._view = view
+        self._host = host
+        self._now = now
+        self._listed: dict[str, Server] | None = None
+        self._last_listed: frozenset[str] | None = None
+        self._servers: dict[str, Server | None] = {}
+        self._migrations: dict[str, tuple[Migration, ...]] = {}
+        self._own_migrations: dict[str, tuple[Migration, ...]] = {}
+        self._hosts: dict[str, tuple[float, Host | None]] = {}
+
+    def refresh(self) -> None:
+        """Begin a new tick: everything is asked again when it is needed."""
+        self._listed = None
+        self._servers.clear()
+        self._migrations.clear()
+        self._own_migrations.clear()
+        self._hosts.pop(self._host, None)
+
+    def forget_host(self, name: str) -> None:
+        """That host's service may have changed."""
+        self._hosts.pop(name, None)
+
+    # -- what is remembered
+
+    def server(self, server_id: str) -> Server | None:
+        if self._last_listed is None or server_id in self._last_listed:
+            listed = self._list().get(server_id)
+            if listed is not None:
+                return listed
+        if server_id not in self._servers:
+            self._servers[server_id] = self._view.server(server_id)
+        return self._servers[server_id]
+
+    def servers_on(self, host: str) -> tuple[Server, ...]:
+        return tuple(self._list().values()) if host == self._host else self._view.servers_on(host)
+
+    def host(self, name: str) -> Host | None:
+        asked, known = self._hosts.get(name, (0.0, None))
+        if name not in self._hosts or self._now() - asked > TARGET_SECONDS:
+            known = self._view.host(name)
+            self._hosts[name] = (self._now(), known)
+        return known
+
+    def migrations_from(self, host: str, *, server_id: str | None = None) -> tuple[Migration, ...]:
+        if host not in self._migrations and server_id is not None:
+            if server_id not in self._own_migrations:
+                self._own_migrations[server_id] = self._view.migrations_from(host, server_id=server_id)
+            return self._own_migrations[server_id]
+        if host not in self._migrations:
+            self._migrations[host] = self._view.migrations_from(host)
+        every = self._migrations[host]
+        return tuple(each for each in every if server_id in {None, each.server_id})
+
+    def _list(self) -> dict[str, Server]:
+        if self._listed is None:
+            self._listed = {server.id: server for server in self._view.servers_on(self._host)}
+            self._last_listed = frozenset(self._listed)
+        return self._listed
+
+    # -- what is passed on
+
+    def identity(self) -> Identity:
+        return self._view.identity()
+
+    def hosts(self) -> tuple[Host, ...]:
+        return self._view.hosts()
+
+    def migrations_of(self, server_id: str) -> tuple[Migration, ...]:
+        return self._view.migrations_of(server_id)
+
+    def progress(self, server_id: str) -> Progress | None:
+        return self._view.progress(server_id)
+
+    def explain(self, server_id: str, request_id: str) -> Explanation | None:
+        return self._view.explain(server_id, request_id)
+
+    def groups(self) -> tuple[ServerGroup, ...]:
+        return self._view.groups()
+
+    def aggregates(self) -> tuple[Aggregate, ...]:
+        return self._view.aggregates()
+
+    def ports_of(self, server_ids: Sequence[str]) -> tuple[Port, ...]:
+        return self._view.ports_of(server_ids)
+
+    def ports_bound_to(self, host: str) -> tuple[Port, ...]:
+        return self._view.ports_bound_to(host)
+
+    def attachments_of(self, server_ids: Sequence[str]) -> tuple[Attachment, ...]:
+        return self._view.attachments_of(server_ids)
+
+    def allocations_on(self, provider_id: str) -> Mapping[str, Mapping[str, int]]:
+        return self._view.allocations_on(provider_id)
+
+    def allocation(self, server_id: str) -> Mapping[str, Mapping[str, int]]:
+        return self._view.allocation(server_id)
+
+    def candidates(
+        self, resources: Mapping[str, int], *, required: Sequence[str] = (), forbidden: Sequence[str] = ()
+    ) -> Mapping[str, Mapping[str, Resource]]:
+        return self._view.candidates(resources, required=required, forbidden=forbidden)
+
+    def traits(self, required: Sequence[str]) -> frozenset[str]:
+        return self._view.traits(required)
+
+    def image_properties(self, image_id: str) -> Mapping[str, str]:
+        return self._view.image_properties(image_id)

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
-from nodeops.plan import Risk
+from nodeops.facts import Identity
+from nodeops.plan import Json, Plan, Risk
 
 
 class OnStuck(StrEnum):
@@ -45,3 +47,61 @@ class MoveOptions:
     """Go on with the others although some servers are refused."""
     prefer: Mapping[str, str] = field(default_factory=dict)
     """Server id -> target of an earlier plan, kept where it is still good."""
+
+
+PLAN_FIELDS = (
+    "allow",
+    "risk",
+    "to",
+    "scheduler",
+    "parallel",
+    "inbound",
+    "canary",
+    "on_stuck",
+    "retries",
+    "max_failures",
+    "rate_mib",
+    "budget_factor",
+    "leave_refused",
+)
+"""What a plan keeps of the options; `prefer` only steers the choice among equals."""
+
+
+def options_json(options: MoveOptions) -> dict[str, Json]:
+    """The options as a plan keeps them."""
+    return {
+        "allow": sorted(options.allow),
+        "risk": options.risk.name.lower(),
+        "to": list(options.to),
+        "scheduler": options.scheduler,
+        "parallel": options.parallel,
+        "inbound": options.inbound,
+        "canary": options.canary,
+        "on_stuck": options.on_stuck.value,
+        "retries": options.retries,
+        "max_failures": options.max_failures,
+        "rate_mib": options.rate_mib,
+        "budget_factor": options.budget_factor,
+        "leave_refused": options.leave_refused,
+    }
+
+
+def options_of(plan: Plan) -> MoveOptions:
+    """The options a plan was made with; its targets are preferred when it is planned again.
+
+    Raises `KeyError`, `TypeError` or `ValueError` for a plan that no runbook made.
+    """
+    said: dict[str, Any] = {name: plan.options[name] for name in PLAN_FIELDS}
+    said |= {
+        "allow": frozenset(said["allow"]),
+        "risk": Risk[said["risk"].upper()],
+        "to": tuple(said["to"]),
+        "on_stuck": OnStuck(said["on_stuck"]),
+        "prefer": {server.id: server.target for server in plan.servers if server.target},
+    }
+    return MoveOptions(**said)
+
+
+def cloud_key(identity: Identity) -> str:
+    """What ties a plan and a run to a cloud: the authentication URL and the region."""
+    return f"{identity.auth_url} {identity.region}".strip()

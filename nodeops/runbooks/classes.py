@@ -1,0 +1,262 @@
+"""Every class of refusal: what it means, what would override it, what that costs.
+
+The table in the documentation is made from this module.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from nodeops.plan import Refusal, Risk
+from nodeops.runbooks.options import MoveOptions
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalClass:
+    """One kind of reason to leave a server where it is."""
+
+    name: str
+    meaning: str
+    """Why a server of this class is not simply moved."""
+    override: str = ""
+    """What is done when it is allowed; empty when nothing helps."""
+    risk: Risk | None = None
+    """What the override costs; None when there is none."""
+    by_name: bool = False
+    """It has to be named, or `--risk reboot` given, though its override costs no more than LIVE."""
+    hint: str = ""
+    """What else helps."""
+    source: str = ""
+    """Where Nova decides so: a file of nova 34, or a documented behaviour."""
+
+    def allowed(self, options: MoveOptions) -> bool:
+        """Whether these options override it."""
+        if self.risk is None:
+            return False
+        if self.name in options.allow:
+            return True
+        needed = max(self.risk, Risk.REBOOT) if self.by_name else self.risk
+        return options.risk >= needed
+
+    def refusal(self, reason: str, *, overridable: bool = True) -> Refusal:
+        """Of one server; `overridable` False when the override does not work for this one."""
+        if self.risk is None or not overridable:
+            return Refusal(self.name, reason)
+        return Refusal(self.name, reason, f"--allow {self.name}", self.risk)
+
+
+_STORAGE_AND_STATE: tuple[RefusalClass, ...] = (
+    RefusalClass(
+        "local-disk",
+        "its disks are on the host itself, and every block of them has to be copied over the network",
+        "block-migrate: the disks are copied while it runs",
+        Risk.LIVE,
+        by_name=True,
+        source="virt/libvirt/driver.py, check_can_live_migrate_source",
+    ),
+    RefusalClass(
+        "suspended",
+        "its memory is in a file on the host; nova moves no suspended server",
+        "it is resumed, live-migrated and suspended again",
+        Risk.REBOOT,
+        source="compute/api.py, live_migrate: vm_state must be ACTIVE or PAUSED",
+    ),
+    RefusalClass(
+        "rescued",
+        "it runs from its rescue image; nova moves no rescued server",
+        "it is unrescued, live-migrated and rescued again with its own image; another rescue image is lost",
+        Risk.REBOOT,
+        source="compute/api.py, live_migrate, resize; rescue",
+    ),
+    RefusalClass(
+        "error",
+        "nova calls it ERROR and moves it in no way",
+        "when its guest runs, its state is reset to active and it is live-migrated",
+        Risk.FORCE,
+        hint="A guest that does not run: look at its fault, then reboot it hard, rebuild or delete it.",
+        source="compute/api.py, live_migrate, resize: ERROR is in no list",
+    ),
+    RefusalClass(
+        "verify-resize",
+        "it was resized or migrated, and its owner can still go back: its old disk is kept for that",
+        "the resize is confirmed, which takes the way back from its owner; then it is moved if it is still here",
+        Risk.REBOOT,
+        hint="Its owner can confirm or revert it.",
+        source="compute/api.py, confirm_resize: vm_state RESIZED",
+    ),
+    RefusalClass(
+        "power-mismatch",
+        "nova's state and the hypervisor's do not agree",
+        "it is cold-migrated, which powers it off and leaves it as nova believes it to be",
+        Risk.REBOOT,
+        hint="Start or stop it, so that both agree; nova itself does so within ten minutes.",
+        source="conductor/tasks/live_migrate.py, _check_instance_is_active; compute/manager.py, _sync_power_states",
+    ),
+    RefusalClass(
+        "locked",
+        "it was locked: somebody wants nobody to touch it",
+        "it is moved all the same, as an administrator may",
+        Risk.REBOOT,
+        source="compute/api.py, check_instance_lock: not for administrators",
+    ),
+    RefusalClass(
+        "deleting",
+        "it is being deleted",
+        "its end is waited for",
+        Risk.SAFE,
+        by_name=True,
+        hint="A deletion that hangs ends with nova-compute's restart.",
+        source="compute/api.py: no task may run; compute/manager.py, _init_instance",
+    ),
+    RefusalClass(
+        "soft-deleted",
+        "its owner deleted it, and it is kept for a while in case it is wanted again",
+        hint="Delete it for good (forceDelete) or restore it first.",
+        source="compute/api.py: SOFT_DELETED allows restore and delete only",
+    ),
+    RefusalClass(
+        "busy",
+        "it is in a task whose end is not known, or that nothing works on any more",
+        "a task that nothing works on is reset (reset-state active); then it is live-migrated",
+        Risk.FORCE,
+        hint="Wait until it has ended and run the same command again.",
+        source="compute/api.py: task_state must be None; compute/task_states.py",
+    ),
+)
+
+_HARDWARE: tuple[RefusalClass, ...] = (
+    RefusalClass(
+        "pci",
+        "its flavor passes a PCI device through; nova moves that live only when its alias says live_migratable, "
+        "which the API does not tell",
+        "cold-migrate: it is powered off, and on again at the target",
+        Risk.REBOOT,
+        source="conductor/tasks/live_migrate.py, _check_can_migrate_pci",
+    ),
+    RefusalClass(
+        "sriov",
+        "it has an SR-IOV port: nova unplugs it for the live migration and plugs one in at the target, so the "
+        "guest is without that network meanwhile unless it bonds it with another",
+        "live-migrate; cold-migrate when the whole physical function is passed through",
+        Risk.REBOOT,
+        source="virt/libvirt/driver.py, _detach_direct_passthrough_vifs; network/model.py",
+    ),
+    RefusalClass(
+        "vgpu",
+        "it has a virtual GPU; that moves live only between hosts of the same type with libvirt 8.6, QEMU 8.1 "
+        "and a driver that can, which the API does not tell",
+        "cold-migrate: it is powered off, and on again at the target",
+        Risk.REBOOT,
+        source="virt/libvirt/driver.py, _host_can_support_mdev_live_migration, check_source_migrate_data_at_dest",
+    ),
+    RefusalClass(
+        "vtpm",
+        "it has an emulated TPM whose secret only its owner can read: an administrator can neither migrate nor "
+        "shelve it; with hw:tpm_secret_security=host it moves live from 2026.1 on",
+        "with hw:tpm_secret_security=deployment or host: cold-migrate, powered off and on again",
+        Risk.REBOOT,
+        hint="Its owner can resize the server to a flavor with hw:tpm_secret_security=host, or delete it.",
+        source="compute/api.py, reject_legacy_vtpm_live_migration, reject_vtpm_instances; vtpm.py",
+    ),
+    RefusalClass(
+        "mem-encryption",
+        "its memory is encrypted (SEV); nova refuses to move it live",
+        "cold-migrate: it is powered off, and on again at the target",
+        Risk.REBOOT,
+        source="compute/api.py, reject_mem_enc_instances",
+    ),
+    RefusalClass(
+        "accelerator",
+        "its flavor has a device profile; nova neither live- nor cold-migrates it",
+        "it is shelved, offloaded and unshelved at the target: powered off, and its disk goes through an image",
+        Risk.REBOOT,
+        source="compute/api.py, block_accelerators",
+    ),
+    RefusalClass(
+        "port-accelerator",
+        "it has a port on an accelerator; nova neither migrates nor shelves it",
+        hint="Detach that port, or delete the server.",
+        source="compute/api.py, block_port_accelerators",
+    ),
+    RefusalClass(
+        "dedicated-cpu",
+        "its vCPUs are pinned: it moves live only where enough are free in NUMA cells of its shape, which "
+        "Placement does not tell, and such guests often do not bear a pause",
+        "live-migrate; a target without the cells is refused by nova and replaced",
+        Risk.LIVE,
+        by_name=True,
+        source="conductor/tasks/live_migrate.py, _check_instance_has_no_numa; scheduler/filters/numa_topology_filter.py",
+    ),
+    RefusalClass(
+        "bare-metal",
+        "it is a machine of Ironic, not a guest: it cannot be moved at all",
+        source="virt/ironic/driver.py has no live_migration",
+    ),
+)
+
+_PLACE: tuple[RefusalClass, ...] = (
+    RefusalClass(
+        "pinned-az",
+        "it was booted into an availability zone, and no other host of that zone can take it",
+        hint="Enable a host in that zone, or unpin the server: shelve it, offload it and unshelve it with "
+        "another zone or none.",
+        source="scheduler/request_filter.py, map_az_to_placement_aggregate",
+    ),
+    RefusalClass(
+        "affinity",
+        "its server group keeps its members on one host; nova allows no single one to leave",
+        "all members are shelved, offloaded and unshelved on one target: powered off, their disks go through images",
+        Risk.REBOOT,
+        source="scheduler/filters/affinity_filter.py; scheduler/utils.py, setup_instance_group",
+    ),
+    RefusalClass(
+        "anti-affinity",
+        "every host that could take it has as many members of its server group as may be together",
+        hint="Add a host, or move or delete another member.",
+        source="scheduler/filters/affinity_filter.py; compute/manager.py, _validate_instance_group_policy",
+    ),
+    RefusalClass(
+        "too-large",
+        "no other host has room for it, even if nothing else were moved",
+        hint="Free or add a host, or name a smaller flavor with its owner.",
+        source="placement: allocation candidates",
+    ),
+    RefusalClass(
+        "no-room",
+        "there is room for it alone, and not together with the others",
+        hint="Free or add a host, or drain in two parts.",
+        source="placement: allocation candidates",
+    ),
+    RefusalClass(
+        "no-target",
+        "no other host may take it, for another reason than room",
+        source="scheduler/filters; scheduler/request_filter.py",
+    ),
+)
+
+CLASSES: Mapping[str, RefusalClass] = {each.name: each for each in (*_STORAGE_AND_STATE, *_HARDWARE, *_PLACE)}
+"""By name, in the order of the documentation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What stands in the way of one server."""
+
+    refusal_class: str
+    reason: str
+    overridable: bool = True
+    """Whether the class's override works for this server."""
+
+    def allowed(self, options: MoveOptions) -> bool:
+        return self.overridable and CLASSES[self.refusal_class].allowed(options)
+
+    def refusal(self) -> Refusal:
+        return CLASSES[self.refusal_class].refusal(self.reason, overridable=self.overridable)
+
+
+def refusals(bars: Iterable[Bar], options: MoveOptions) -> tuple[Refusal, ...]:
+    """What is left of these bars under these options, one per class."""
+    found: dict[str, Refusal] = {}
+    for bar in bars:
+        if not bar.allowed(options):
+            found.setdefault(bar.refusal_class, bar.refusal())
+    return tuple(found.values())

@@ -1,5 +1,6 @@
 """What a command has before it: terminal, inventory, journal, cloud; each opened when first used."""
 
+import os
 import sys
 from contextlib import ExitStack
 from types import TracebackType
@@ -67,6 +68,7 @@ class Desk:
         from nodeops.clients.cloud import connect
 
         if self._cloud is None:
+            _find_lab(str(self.said.cloud.get("cloud") or os.environ.get("OS_CLOUD") or ""))
             self._cloud = connect(self.said.cloud)
             self._stack.callback(self._cloud.close)
         return self._cloud
@@ -82,3 +84,14 @@ class Desk:
         from nodeops.report.console import console
 
         return console(sys.stderr, colour=self.said.colour)
+
+
+def _find_lab(cloud: str) -> None:
+    """A lab's cloud is known by its name alone; openstacksdk takes the file from its own variable."""
+    if not cloud or os.environ.get("OS_CLIENT_CONFIG_FILE"):
+        return
+    from nodeops.lab.layout import lab_cloud_config
+
+    found = lab_cloud_config(cloud)
+    if found is not None:
+        os.environ["OS_CLIENT_CONFIG_FILE"] = str(found)

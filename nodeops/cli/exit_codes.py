@@ -100,3 +100,11 @@ def _not_verified(outcome: Outcome) -> NodeopsError | None:
         f"{outcome.plan.host}: the check afterwards found {things} wrong: {wrong[0].words}",
         hint=wrong[0].hint or "Look at the findings above.",
     )
+
+
+def success(outcome: Outcome) -> str:
+    """The sentence for a run in which all went well."""
+    moved = count(len(outcome.servers), "server")
+    if outcome.plan.runbook == "drain":
+        return f"{outcome.plan.host} is empty: {moved} moved and checked"
+    return f"{outcome.plan.host} is in service: {moved} back and checked"

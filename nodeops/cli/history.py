@@ -1,12 +1,17 @@
 """What the journal knows, shown."""
 
 from nodeops.cli.desk import Desk
+from nodeops.cli.exit_codes import ending, success
 from nodeops.cli.output import Format, document, text
-from nodeops.engine.journal import Journal, RunInfo
+from nodeops.engine.journal import Journal, RunInfo, RunState
 from nodeops.errors import UnknownRunError
+from nodeops.outcome import Outcome
+from nodeops.report.console import line
 from nodeops.report.figures import duration, moment
-from nodeops.report.markdown_view import markdown_table
-from nodeops.report.status_view import RunLine, run_line_document, runs_table
+from nodeops.report.json_view import run_document
+from nodeops.report.markdown_view import markdown_table, run_markdown
+from nodeops.report.outcome_view import OutcomeView
+from nodeops.report.status_view import RunLine, run_line_document, runs_table, steps_table
 
 LAST = "last"
 
@@ -62,3 +67,47 @@ def _line(run: RunInfo) -> RunLine:
         exit_code=run.exit_code,
         owner=working,
     )
+
+
+def show_run(desk: Desk, name: str, output: Format) -> None:
+    """A run that came to its end with its verdicts, one that did not with its steps."""
+    journal = desk.journal()
+    run = find_run(journal, name)
+    outcome = Outcome(
+        run_id=run.id,
+        plan=run.plan,
+        servers=journal.results(run.id),
+        findings=journal.findings(run.id),
+        started=run.started,
+        ended=run.ended or 0.0,
+    )
+    if output is Format.JSON:
+        document(run_document(outcome, exit_code=run.exit_code or 0) | {"state": _line(run).state})
+    elif output is Format.MARKDOWN:
+        text(run_markdown(outcome, _standing(run, outcome)))
+    else:
+        console = desk.out()
+        if outcome.servers:
+            console.print(OutcomeView(outcome, _standing(run, outcome), good=run.exit_code == 0))
+        else:
+            console.print(line((f"{run.runbook} {run.host}", "head"), (f"   run {run.id}", "dim")))
+            console.print()
+            console.print(steps_table([row.result for row in journal.steps(run.id)], _names(run)))
+            console.print()
+            console.print(line((_standing(run, outcome), "head")))
+
+
+def _names(run: RunInfo) -> dict[str, str]:
+    return {server.id: server.name for server in run.plan.servers}
+
+
+def _standing(run: RunInfo, outcome: Outcome) -> str:
+    """How it stands, in a sentence."""
+    if run.unfinished and run.owner_alive and run.owner:
+        return f"{run.owner.words} works on it since {moment(run.owner_since)}"
+    if run.unfinished:
+        return f"not finished: nodeops resume {run.id} goes on with it"
+    error = ending(outcome)
+    if run.state == RunState.SUPERSEDED:
+        return f"given up: another runbook began on {run.host}"
+    return error.message if error else success(outcome)

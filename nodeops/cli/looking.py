@@ -1,10 +1,8 @@
 """What `nodeops status` shows."""
 
-from difflib import get_close_matches
-
 from nodeops.cli.desk import Desk
 from nodeops.cli.output import Format, document, text
-from nodeops.errors import UnknownHostError
+from nodeops.gather import find_host
 from nodeops.report.console import line
 from nodeops.report.figures import count
 from nodeops.report.status_view import (
@@ -16,8 +14,6 @@ from nodeops.report.status_view import (
     servers_table,
     state_of,
 )
-
-__all__ = ["show_host", "show_hosts", "unknown_host"]
 
 
 def show_hosts(desk: Desk, output: Format) -> None:
@@ -37,10 +33,8 @@ def show_host(desk: Desk, name: str, output: Format) -> None:
     """Raises `UnknownHostError`."""
     cloud = desk.cloud()
     hosts = {host.name: host for host in cloud.hosts()}
-    if name not in hosts:
-        raise unknown_host(name, list(hosts))
+    host = find_host(name, hosts.values())
     servers = sorted(cloud.servers_on(name), key=lambda server: server.name)
-    host = hosts[name]
     if output is Format.JSON:
         document(host_document(host) | {"server_list": [server_document(server) for server in servers]})
     elif output is Format.MARKDOWN:
@@ -53,14 +47,3 @@ def show_host(desk: Desk, name: str, output: Format) -> None:
             console.print(servers_table(servers, console.width))
             console.print()
         console.print(line((f"{name} is {state_of(host)} and holds {count(len(servers), 'server')}", "head")))
-
-
-def unknown_host(name: str, known: list[str]) -> UnknownHostError:
-    near = get_close_matches(name, known) or [host for host in known if name in host or host in name][:5]
-    if near:
-        hint = f"Did you mean {' or '.join(near)}?"
-    elif known:
-        hint = "nodeops status lists them; the name must match exactly."
-    else:
-        hint = "This cloud has no compute host."
-    return UnknownHostError(f"host {name}: no compute host has this name", hint=hint)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from nodeops.cli.desk import Desk
 from nodeops.cli.exit_codes import exit_code
@@ -50,6 +49,16 @@ class Presenter:
         else:
             self._out.print(PlanView(plan))
 
+    def not_run(self, plan: Plan, error: NodeopsError) -> None:
+        """The result of a run that did not come about; the plan was shown before."""
+        if self.format is Format.JSON:
+            self.plan(plan, error=error)
+
+    @property
+    def live(self) -> bool:
+        """Whether somebody watches a terminal."""
+        return self._err.is_terminal
+
     def watcher(self, plan: Plan) -> LiveView | PlainView:
         """What listens to the run."""
         if self._err.is_terminal:
@@ -71,6 +80,3 @@ class Presenter:
         """The difference between what was approved and what is."""
         for line in lines:
             self.say(f"  {line}")
-
-    def value(self, value: Any) -> None:
-        document(value)

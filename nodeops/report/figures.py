@@ -31,13 +31,13 @@ def size(mebibytes: float) -> str:
 
 
 def share(part: float, whole: float) -> int:
-    """Percent, 0 to 100; of nothing is 0."""
-    return max(0, min(100, round(100 * part / whole))) if whole > 0 else 0
+    """Percent; of nothing is 0."""
+    return max(0, round(100 * part / whole)) if whole > 0 else 0
 
 
 def bar(percent: int, width: int) -> str:
-    """A bar of `width` characters."""
-    full = round(width * percent / 100)
+    """A bar of `width` characters, full from 100 percent on."""
+    full = min(round(width * percent / 100), width)
     return "━" * full + "╌" * (width - full)
 
 

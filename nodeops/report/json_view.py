@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nodeops.outcome import Outcome, ServerResult
-from nodeops.plan import Action, Finding, Plan, ServerPlan, TargetLoad
+from nodeops.plan import Action, Finding, Plan, ServerPlan, TargetLoad, Verdict
 
 FORMAT = 1
 """Raised when a key changes its meaning or goes away; new keys may come without."""
@@ -38,11 +38,14 @@ def plan_document(plan: Plan, *, exit_code: int, dry_run: bool) -> dict[str, Any
 
 
 def run_document(outcome: Outcome, *, exit_code: int) -> dict[str, Any]:
-    """A run: the same keys, with what was found in the cloud afterwards."""
+    """A run: the same keys, with what was found in the cloud afterwards; UNKNOWN where nobody looked yet."""
     results = {result.id: result for result in outcome.servers}
     known = {server.id for server in outcome.plan.servers}
     document = plan_document(outcome.plan, exit_code=exit_code, dry_run=False)
     servers = [_server(server, results.get(server.id)) for server in outcome.plan.servers]
+    for server in servers:
+        if server["id"] not in results and server["verdict"] == Verdict.MOVED:
+            server["verdict"] = str(Verdict.UNKNOWN)
     servers += [_unplanned(result) for result in outcome.servers if result.id not in known]
     return document | {
         "run": outcome.run_id,

@@ -1,6 +1,6 @@
 """Hosts and servers as they are, and what was run: tables and JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nodeops.facts import Host, Resource, Server
+from nodeops.outcome import StepResult, StepState
 from nodeops.report import figures
 from nodeops.report.console import NARROW, line
 from nodeops.report.markdown_view import markdown_table
@@ -17,6 +18,15 @@ MEMORY, CPU = "MEMORY_MB", "VCPU"
 BAR = 10
 FULL = 85
 STATE_STYLE = {"up": "good", "disabled": "warn", "down": "bad", "forced down": "bad"}
+STEP_MARK = {
+    StepState.PENDING: ("·", "dim"),
+    StepState.SENT: ("▸", "head"),
+    StepState.DONE: ("✓", "good"),
+    StepState.SKIPPED: ("✓", "dim"),
+    StepState.FAILED: ("✗", "bad"),
+    StepState.BLOCKED: ("·", "warn"),
+    StepState.UNKNOWN: ("?", "bad"),
+}
 STATUS_STYLE = {"ACTIVE": "", "ERROR": "bad", "SHUTOFF": "dim"}
 
 
@@ -43,11 +53,18 @@ def hosts_table(hosts: Sequence[Host], width: int) -> Table:
             Text(host.zone),
             Text(state, STATE_STYLE.get(state, "bad")),
             Text("-" if host.servers is None else str(host.servers)),
-            _room(host.resources.get(CPU), 1, "", wide=wide),
+            _cpus(host.resources.get(CPU)),
             _room(host.resources.get(MEMORY), figures.GIBI, " GiB", wide=wide),
             Text(host.disabled_reason, "dim"),
         )
     return table
+
+
+def _cpus(resource: Resource | None) -> Text:
+    """`16 of 64`; more than there are is usual: how much more is Placement's affair."""
+    if resource is None:
+        return Text("-", "dim")
+    return line(str(resource.used), (f" of {resource.capacity}", "dim"))
 
 
 def _room(resource: Resource | None, divisor: int, unit: str, *, wide: bool) -> Text:
@@ -92,7 +109,7 @@ def hosts_markdown(hosts: Sequence[Host]) -> str:
             host.zone,
             state_of(host),
             "" if host.servers is None else str(host.servers),
-            _room(host.resources.get(CPU), 1, "", wide=False).plain,
+            _cpus(host.resources.get(CPU)).plain,
             _room(host.resources.get(MEMORY), figures.GIBI, " GiB", wide=False).plain,
             host.disabled_reason,
         )
@@ -180,6 +197,23 @@ def runs_table(runs: Sequence[RunLine]) -> Table:
             Text(took),
             Text(run.owner or run.user),
             Text("-", "dim") if run.exit_code is None else Text(str(run.exit_code), style),
+        )
+    return table
+
+
+def steps_table(results: Sequence[StepResult], names: Mapping[str, str]) -> Table:
+    """Every step of a run as the journal has it."""
+    table = plain_table("", "subject", "step", "state", "on", "words")
+    table.columns[-1].overflow, table.columns[-1].no_wrap = "fold", False
+    for result in results:
+        mark, style = STEP_MARK[result.state]
+        table.add_row(
+            Text(mark, style),
+            Text(names.get(result.subject_id, result.subject_id)),
+            Text(result.action),
+            Text(str(result.state), style),
+            Text(result.target or "-", "host" if result.target else "dim"),
+            Text(result.words, "dim"),
         )
     return table
 

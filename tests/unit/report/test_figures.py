@@ -36,8 +36,9 @@ def test_sizes(mebibytes: float, words: str) -> None:
     assert figures.size(mebibytes) == words
 
 
-def test_share_stays_between_nothing_and_all() -> None:
-    assert (figures.share(1, 0), figures.share(200, 100), figures.share(-3, 10)) == (0, 100, 0)
+def test_a_share_may_be_more_than_all_but_its_bar_is_full() -> None:
+    assert (figures.share(1, 0), figures.share(200, 100), figures.share(-3, 10)) == (0, 200, 0)
+    assert figures.bar(200, 4) == figures.bar(100, 4) == "━━━━"
 
 
 def test_counts() -> None:

@@ -35,7 +35,7 @@ BUDGET_SECONDS = 240.0
 SIDE_BY_SIDE = 8
 TRIES = 3
 TOO_LARGE_MB = 4 * 1024
-"""How much more memory the largest server wants than any other host has."""
+"""How much more memory the largest server wants than a host usually has."""
 BESIDE_MB = 24 * 1024
 """Memory left on the host beside the largest server."""
 
@@ -162,7 +162,7 @@ def populate(
 
 
 def make_room(cloud: Cloud, state_dir: Path, host: str, options: Options, tell: Callable[[str], None]) -> int:
-    """Make the host larger than all others, and return the MiB of a server that fits on it alone.
+    """Make the host larger than the usual one, and return the MiB of a server too large for that.
 
     Its nova-compute is started anew when it has to grow. A host this lab does not simulate stays as it is.
 
@@ -171,8 +171,9 @@ def make_room(cloud: Cloud, state_dir: Path, host: str, options: Options, tell: 
 
     """
     settings = read_settings(state_dir)
-    largest = max((shape.memory_mb for shape in settings.hosts if shape.name != host), default=0)
-    too_large = largest + TOO_LARGE_MB
+    # A lab's hosts are alike, save those that were made larger here.
+    usual = min((shape.memory_mb for shape in settings.hosts), default=0)
+    too_large = usual + TOO_LARGE_MB
     needed = too_large + BESIDE_MB
     small = [shape for shape in settings.hosts if shape.name == host and shape.memory_mb < needed]
     if not small:

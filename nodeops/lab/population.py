@@ -217,7 +217,7 @@ def _resized(host: str, others: Sequence[str]) -> list[Wanted]:
         Wanted(
             f"{host}-moved-away",
             other,
-            f"went to {other}, its move not confirmed: its old disk is still here",
+            f"went to {other}, its move not confirmed",
             put=Put.MIGRATE,
             boots_on=host,
         ),

@@ -29,7 +29,7 @@ GATEWAY = {
 """What a load balancer says in the service's place."""
 UNAUTHORIZED = "The request you have made requires authentication."
 TYPICAL = {
-    (Service.COMPUTE, 409): "Cannot 'os-migrateLive' instance while it is in task_state migrating",
+    (Service.COMPUTE, 409): "Cannot '{action}' instance while it is in task_state migrating",
     (Service.COMPUTE, 500): "Unexpected API Error. Please report this at http://bugs.launchpad.net/nova/ "
     "and attach the Nova API log if possible.\n<class 'oslo_messaging.exceptions.MessagingTimeout'>",
     (Service.NETWORK, 500): "Request Failed: internal server error while processing your request.",
@@ -46,14 +46,17 @@ class ErrorBody:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def error_body(service: Service, status: int, *, message: str = "", request_id: str, www: str) -> ErrorBody:
+def error_body(
+    service: Service, status: int, *, request_id: str, www: str, message: str = "", action: str | None = None
+) -> ErrorBody:
     """Return what this service, or the load balancer before it, sends with this status.
 
-    `www` is the address of keystone that a 401 names.
+    `www` is the address of keystone that a 401 names, `action` the server action it answers.
     """
     if status in GATEWAY:
         return _gateway(status, message)
-    words = message or TYPICAL.get((service, status)) or _phrase(status)
+    typical = TYPICAL.get((service, status), _phrase(status))
+    words = message or typical.replace("{action}", action or "update")
     if status == HTTPStatus.UNAUTHORIZED:
         return ErrorBody(
             _json({"error": {"code": 401, "title": "Unauthorized", "message": message or UNAUTHORIZED}}),

@@ -104,7 +104,12 @@ class ServiceProxy:
     ) -> web.StreamResponse:
         request_id = f"req-{uuid.uuid4()}"
         body = error_body(
-            self._route.service, status, message=fault.message, request_id=request_id, www=self._keystone
+            self._route.service,
+            status,
+            request_id=request_id,
+            www=self._keystone,
+            message=fault.message,
+            action=arrival.received.action,
         )
         self._note(arrival, status, answer, fault=fault, request_id=request_id)
         headers = {**body.headers, REQUEST_ID: request_id}
@@ -113,7 +118,7 @@ class ServiceProxy:
     def _unreachable(self, arrival: Arrival, error: ClientError) -> web.StreamResponse:
         service = self._route.service
         words = f"The lab's {service} service does not answer: {error}"
-        body = error_body(service, UNREACHABLE, message=words, request_id="", www=self._keystone)
+        body = error_body(service, UNREACHABLE, request_id="", www=self._keystone, message=words)
         self._note(arrival, UNREACHABLE, None)
         return web.Response(status=UNREACHABLE, text=body.text, content_type=body.content_type)
 

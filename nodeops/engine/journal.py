@@ -21,7 +21,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from nodeops.engine import history, schema
 from nodeops.engine.encoding import decode_findings, decode_plan, decode_server_result, encode
@@ -32,6 +32,7 @@ from nodeops.facts import Learnt, Moved
 from nodeops.outcome import ServerResult
 from nodeops.plan import Finding, Plan
 
+BEGIN_ATTEMPTS = 5
 _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 """Without what is mistaken for something else when read aloud or typed."""
 
@@ -131,10 +132,7 @@ class Journal:
         """
         owner = this_process()
         with schema.configuration_errors(self._engine):
-            try:
-                run_id, resumed = self._begin(plan, who, owner)
-            except IntegrityError:  # two began at the same moment: the other one has it
-                run_id, resumed = self._begin(plan, who, owner)
+            run_id, resumed = self._begin_among_others(plan, who, owner)
             record = RunRecord(self._engine, run_id, owner, plan, self._now, resumed=resumed)
             record.write_plan(plan)
         record.start_heartbeat()
@@ -211,6 +209,16 @@ class Journal:
     def _reading(self) -> Iterator[Connection]:
         with schema.configuration_errors(self._engine), self._engine.begin() as connection:
             yield connection
+
+    def _begin_among_others(self, plan: Plan, who: Who, owner: Owner) -> tuple[str, bool]:
+        """When two begin at the same moment the database refuses one of them, who then finds the other.
+
+        SQLite and PostgreSQL by the unique index, MariaDB also by ending a deadlock.
+        """
+        for _ in range(BEGIN_ATTEMPTS - 1):
+            with contextlib.suppress(IntegrityError, OperationalError):
+                return self._begin(plan, who, owner)
+        return self._begin(plan, who, owner)
 
     def _begin(self, plan: Plan, who: Who, owner: Owner) -> tuple[str, bool]:
         key = _active_key(plan.cloud, plan.host)

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +29,23 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.mysql import LONGTEXT
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from nodeops.errors import ConfigurationError
 
 JOURNAL_VERSION = 1
+CREATION_ATTEMPTS = 20
+"""How often to look again while another process makes the tables."""
 MIGRATIONS: Mapping[int, Sequence[str]] = {}
 """Statements that take the tables from that version to the next."""
 
 metadata = MetaData()
+_EXACT: dict[str, Any] = {
+    f"{dialect}_{option}": value
+    for dialect in ("mysql", "mariadb")
+    for option, value in (("charset", "utf8mb4"), ("collate", "utf8mb4_bin"))
+}
+"""MariaDB's defaults cannot hold every name, and take c01 and C01 for one host."""
 _Long = Text().with_variant(LONGTEXT(), "mysql", "mariadb")
 
 meta = Table(
@@ -45,6 +53,7 @@ meta = Table(
     metadata,
     Column("name", String(32), primary_key=True),
     Column("value", String(64), nullable=False),
+    **_EXACT,
 )
 
 runs = Table(
@@ -76,6 +85,7 @@ runs = Table(
     Column("owner_since", Double, nullable=False),
     Column("heartbeat", BigInteger, nullable=False),  # by the database's clock
     Index("nodeops_runs_by_host", "cloud", "host", mysql_length={"cloud": 150, "host": 150}),
+    **_EXACT,
 )
 
 servers = Table(
@@ -87,6 +97,7 @@ servers = Table(
     Column("plan", _Long, nullable=False),  # newest
     Column("before_image", _Long, nullable=False),  # ServerPlan of the first time this run planned it
     Column("result", _Long),
+    **_EXACT,
 )
 
 steps = Table(
@@ -106,6 +117,7 @@ steps = Table(
     Column("target", String(255)),
     Column("words", _Long, nullable=False),
     Column("verdict", String(16)),
+    **_EXACT,
 )
 
 events = Table(
@@ -118,6 +130,7 @@ events = Table(
     Column("step_id", String(190), nullable=False),
     Column("request_id", String(64), nullable=False),
     Column("words", _Long, nullable=False),
+    **_EXACT,
 )
 
 _DATABASE_NOW = {
@@ -221,17 +234,38 @@ def _write_at_once(connection: Connection) -> None:
 
 
 def _prepare(engine: Engine) -> None:
+    """Make the tables or migrate them; several may do so at the same moment."""
+    for _ in range(CREATION_ATTEMPTS):
+        version = _version(engine)
+        if version is not None:
+            return _check(engine, version)
+        with suppress(DBAPIError):  # somebody else makes them: look again
+            _create(engine)
+    return _create(engine)
+
+
+def _version(engine: Engine) -> int | None:
+    """None when there is no journal yet, or one in the making."""
     with engine.begin() as connection:
         if not inspect(connection).has_table(meta.name):
-            metadata.create_all(connection)
-            connection.execute(meta.insert().values(name="version", value=str(JOURNAL_VERSION)))
-            return
-        version = int(connection.execute(select(meta.c.value).where(meta.c.name == "version")).scalar_one())
-        if version > JOURNAL_VERSION:
-            raise ConfigurationError(
-                f"journal {shown(engine)} has version {version}, this nodeops knows {JOURNAL_VERSION}",
-                hint="use the newer nodeops that wrote it, or name another journal with --journal",
-            )
+            return None
+        row = connection.execute(select(meta.c.value).where(meta.c.name == "version")).one_or_none()
+    return None if row is None else int(row.value)
+
+
+def _create(engine: Engine) -> None:
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        connection.execute(meta.insert().values(name="version", value=str(JOURNAL_VERSION)))
+
+
+def _check(engine: Engine, version: int) -> None:
+    if version > JOURNAL_VERSION:
+        raise ConfigurationError(
+            f"journal {shown(engine)} has version {version}, this nodeops knows {JOURNAL_VERSION}",
+            hint="use the newer nodeops that wrote it, or name another journal with --journal",
+        )
+    with engine.begin() as connection:
         migrate(connection, version, JOURNAL_VERSION, MIGRATIONS)
 
 

@@ -1,6 +1,5 @@
 """Who works on a run, and whether that process still lives."""
 
-import getpass
 import os
 import socket
 import threading
@@ -8,6 +7,8 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from nodeops.config import operator
 
 LEASE_SECONDS = 30
 """A process on another machine that has not been heard of for so long has lost its lock."""
@@ -40,11 +41,8 @@ def this_process() -> Owner:
 
 
 def user_name() -> str:
-    """The login name behind this process, its number when it has none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # no entry in the password database, as in many containers
-        return str(os.getuid())
+    """The login name behind this process, behind sudo too; its number when it has none."""
+    return operator().user
 
 
 def alive(owner: Owner, silent_for: float) -> bool:

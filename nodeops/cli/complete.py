@@ -32,4 +32,5 @@ def complete_class(incomplete: str) -> list[str]:
     """Refusal classes that have an override."""
     from nodeops.runbooks.classes import CLASSES
 
-    return sorted(name for name in CLASSES if name.startswith(incomplete))
+    known = (each.name for each in CLASSES.values() if each.override)
+    return sorted(name for name in known if name.startswith(incomplete))

@@ -181,12 +181,16 @@ def _classes(words: Iterable[str]) -> frozenset[str]:
         return named
     from nodeops.runbooks.classes import CLASSES
 
-    for name in sorted(named - frozenset(CLASSES)):
-        near = get_close_matches(name, CLASSES)
-        raise UsageError(
-            f"--allow {name}: no such refusal class",
-            hint=f"Did you mean {' or '.join(near)}?" if near else f"There are {', '.join(sorted(CLASSES))}.",
-        )
+    for name in sorted(named):
+        if name not in CLASSES:
+            near = get_close_matches(name, CLASSES)
+            known = ", ".join(sorted(each.name for each in CLASSES.values() if each.override))
+            raise UsageError(
+                f"--allow {name}: no such refusal class",
+                hint=f"Did you mean {' or '.join(near)}?" if near else f"There are {known}.",
+            )
+        if not CLASSES[name].override:
+            raise UsageError(f"--allow {name}: nothing allows it", hint=CLASSES[name].way_out)
     return named
 
 

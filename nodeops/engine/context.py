@@ -62,6 +62,9 @@ class Context:
     looks_failed: int = 0
     """Looks of this tick that the cloud did not answer."""
     looks_answered: int = 0
+    tick_at: float = 0.0
+    since_last_tick: float = 0.0
+    """Seconds between this tick and the one before."""
     unanswered: bool = False
     """A request of this tick was not answered: nothing more is sent in it."""
     trouble: str = ""
@@ -90,6 +93,9 @@ class Context:
         self.trouble = str(error)
 
     def new_tick(self) -> None:
+        now = self.now()
+        self.since_last_tick = now - self.tick_at if self.tick_at else 0.0
+        self.tick_at = now
         self.snapshot.refresh()
         self.looks_failed = self.looks_answered = 0
         self.unanswered = False
@@ -122,7 +128,7 @@ class Context:
             verdict=verdict,
         )
         if state is StepState.DONE and step.source is not None:
-            self.pace.ended(step.expected_seconds, seconds)
+            self.pace.ended(step.expected_seconds, seconds, self.since_last_tick)
         self._leave_line(moving)
         self._end(step, result)
 

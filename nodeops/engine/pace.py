@@ -21,6 +21,8 @@ FEWEST_TO_COMPARE = 2
 """One move alone says nothing of how many run at once."""
 ENOUGH_LOOKS = 3
 """Looks that agree on how many a host runs at once."""
+MARGIN = 1.25
+"""Moves that may end between two looks, over those expected to."""
 SHORTEST_TICK = 2.0
 LONGEST_TICK = 10.0
 UNSURE_TICK = 5.0
@@ -60,8 +62,8 @@ class Pace:
         known = self._of(source)
         if known.at_once == 0:
             return known.probe
-        ahead = math.ceil(known.at_once * self.tick(expected) / max(self.estimate(expected), 0.1))
-        return min(MOST_IN_FLIGHT, known.at_once + max(1, ahead))
+        ends = known.at_once * self.tick(expected) / max(self.estimate(expected), 0.1)
+        return min(MOST_IN_FLIGHT, known.at_once + max(1, math.ceil(MARGIN * ends)))
 
     def probing(self, source: str) -> bool:
         """Whether it is still to be found out how many that host runs at once."""
@@ -99,8 +101,9 @@ class Pace:
         elif in_flight >= known.probe:
             known.probe = min(MOST_IN_FLIGHT, known.probe * 2)
 
-    def ended(self, expected: float, seconds: float) -> None:
-        """A move that was expected to take so long took so long."""
+    def ended(self, expected: float, seconds: float, unseen: float) -> None:
+        """A move that was expected to take so long took so long, and ended in the last `unseen` of that."""
+        seconds -= unseen / 2
         if expected > 0 and seconds > 0:
             seen = min(20.0, max(0.05, seconds / expected))
             self.ratio = seen if not self.observed else 0.7 * self.ratio + 0.3 * seen

@@ -1,10 +1,11 @@
 """Running a plan on the fake world, for tests of the engine."""
 
+import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from nodeops.actions.registry import ACTIONS
 from nodeops.engine import schema
@@ -20,6 +21,11 @@ from nodeops.runbooks.options import MoveOptions
 from tests.fake_world import FakeWorld
 
 WHO = Who("ann", "desk", "admin", "nodeops drain c01")
+
+
+def _without_waiting_for_the_disk(connection: sqlite3.Connection, _record: object) -> None:
+    """No test here cuts the power."""
+    connection.execute("PRAGMA synchronous=OFF")
 
 
 def no_other_target(step: Step, refused: frozenset[str]) -> Step | None:
@@ -50,6 +56,8 @@ class Run:
 
     def __post_init__(self) -> None:
         self.journal = Journal.open(f"sqlite:///{self.directory}/journal.db", now=self.world.nova.clock.now)
+        self.journal.close()
+        event.listen(self.journal.engine, "connect", _without_waiting_for_the_disk)
 
     def go(self, plan: Plan) -> Execution:
         self.forget_dead_owners()

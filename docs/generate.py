@@ -13,6 +13,7 @@ import typer
 from nodeops.cli.app import app
 from nodeops.cli.exit_codes import ENDINGS, error_classes
 from nodeops.errors import NodeopsError
+from nodeops.inventory.variables import VARIABLES
 from nodeops.runbooks.classes import CLASSES
 
 ROOT = Path(__file__).parent.parent
@@ -63,7 +64,7 @@ def refusals() -> str:
     for each in CLASSES.values():
         risk = each.risk.name.lower() if each.risk is not None else ""
         lines.append(
-            f"| `{each.name}` | {each.meaning} | {each.override or 'nothing'} | {risk} | {each.way_out} |"
+            f"| `{each.name}` | {each.meaning} | {each.override or 'nothing'} | {risk} | {each.hint} |"
         )
     return NOTICE + "\n".join(lines) + "\n"
 
@@ -88,9 +89,26 @@ def _helps(command: Any, path: tuple[str, ...], parent: Any = None) -> Iterator[
                     yield from _helps(found, (*path, name), context)
 
 
-def pages() -> Mapping[str, Callable[[], str]]:
+def inventory_variables() -> str:
+    """The page on the inventory's variables, from what reads them."""
+    lines = [
+        "# Variables of the inventory",
+        "",
+        "Set for a host, a group (`[group:vars]`) or all (`[all:vars]`); [configuration](configuration.md)",
+        "tells where the file is looked for and which value wins. Variables of others are ignored.",
+        "",
+        "| Variable | Meaning | Default | Example |",
+        "|---|---|---|---|",
+    ]
+    for variable in VARIABLES:
+        cells = (f"`{variable.name}`", variable.meaning, variable.default or "none", f"`{variable.example}`")
+        lines.append(f"| {' | '.join(cells)} |")
+    return NOTICE + "\n".join(lines) + "\n"
 
+
+def pages() -> Mapping[str, Callable[[], str]]:
     return {
+        "docs/inventory-variables.md": inventory_variables,
         "docs/exit-codes.md": exit_codes,
         "docs/refusals.md": refusals,
         "docs/commands.md": commands,

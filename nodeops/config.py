@@ -114,7 +114,7 @@ def journal_url(
         return resolve(from_environment, JOURNAL_VARIABLE)
     if known.journal:
         return resolve(known.journal.url, f"nodeops_journal of inventory {known.name}")
-    return f"sqlite:///{state_directory(environ, shared=shared) / 'journal.sqlite'}"
+    return f"sqlite:///{state_directory(environ, shared=shared) / 'journal.db'}"
 
 
 def database_url(name: str, place: Place | None, environ: Mapping[str, str] = os.environ) -> str | None:

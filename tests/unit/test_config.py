@@ -89,7 +89,7 @@ INVENTORY = parse(b"[all:vars]\nnodeops_journal=sqlite:////srv/from-inventory\n"
 
 def test_journal_is_looked_for_in_order(tmp_path: Path, environ: dict[str, str]) -> None:
     nowhere = tmp_path / "none"
-    default = f"sqlite:///{tmp_path}/home/.local/state/nodeops/journal.sqlite"
+    default = f"sqlite:///{tmp_path}/home/.local/state/nodeops/journal.db"
     assert config.journal_url(None, environ=environ, shared=nowhere) == default
     assert config.journal_url(None, INVENTORY, environ) == "sqlite:////srv/from-inventory"
     environ["NODEOPS_JOURNAL"] = "mysql+pymysql://a:secret@db/nodeops"
@@ -109,7 +109,7 @@ def test_a_password_is_refused_on_the_command_line_but_not_in_the_environment(
     assert config.journal_url(url, environ={**environ, "NODEOPS_JOURNAL": url}) == url
 
 
-@pytest.mark.parametrize("url", ["journal.sqlite", "/srv/journal.sqlite", "sqlite:journal"])
+@pytest.mark.parametrize("url", ["journal.db", "/srv/journal.sqlite", "sqlite:journal"])
 def test_a_journal_that_is_no_url(url: str, environ: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError, match="--journal: no database URL") as caught:
         config.journal_url(url, environ=environ)

@@ -113,7 +113,8 @@ def root(
         Colour, typer.Option("--color", metavar="WHEN", help="auto, always or never; NO_COLOR is respected.")
     ] = Colour.AUTO,
     verbose: Annotated[
-        int, typer.Option("-v", "--verbose", count=True, help="More words; twice: every call to the cloud.")
+        int,
+        typer.Option("-v", "--verbose", count=True, help="Write a debug log; twice: with every API call."),
     ] = 0,
     version: Annotated[  # noqa: ARG001 - acted upon by its callback
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")

@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Any, Self
 from nodeops import config
 from nodeops.cli.globals import Globals
 from nodeops.inventory import Inventory
+from nodeops.log import conceal, debug_log
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from nodeops.clients.cloud import Cloud
+    from nodeops.engine.clock import Clock
     from nodeops.engine.journal import Journal
+    from nodeops.engine.signals import Stop
+    from nodeops.world import World
+
+SECRETS = frozenset({"password", "passcode", "token", "application_credential_secret"})
 
 
 class Desk:
@@ -22,6 +28,8 @@ class Desk:
 
     def __init__(self, said: Globals) -> None:
         self.said = said
+        for name in SECRETS & said.cloud.keys():
+            conceal(str(said.cloud[name]))
         self._stack = ExitStack()
         self._inventory: Inventory | None = None
         self._journal: Journal | None = None
@@ -41,6 +49,10 @@ class Desk:
         return cls(Globals(cloud=cloud, journal=params.get("journal"), inventory=params.get("inventory")))
 
     def __enter__(self) -> Self:
+        if self.said.verbosity:
+            path = config.state_directory() / "debug.log"
+            why_not = self._stack.enter_context(debug_log(path, wire=self.said.verbosity > 1))
+            self.err().print(f"debug log: {why_not or path}", soft_wrap=True)
         return self
 
     def __exit__(
@@ -52,6 +64,8 @@ class Desk:
         """Raises `ConfigurationError`."""
         if self._inventory is None:
             self._inventory = config.inventory(self.said.inventory)
+            for words in self._inventory.warnings:
+                self.err().print(f"warning: {words}", soft_wrap=True)
         return self._inventory
 
     def journal(self) -> "Journal":
@@ -72,6 +86,16 @@ class Desk:
             self._cloud = connect(self.said.cloud)
             self._stack.callback(self._cloud.close)
         return self._cloud
+
+    def world(self) -> "World":
+        """The same cloud, as runbooks and actions know it."""
+        return self.cloud()
+
+    def clock(self, stop: "Stop") -> "Clock":
+        """What a run tells the time by."""
+        from nodeops.engine.clock import SystemClock
+
+        return SystemClock(stop)
 
     def out(self) -> "Console":
         """Where data goes."""

@@ -74,6 +74,7 @@ class Compute:
             microversion=HYPERVISORS,
         ):
             by_host.setdefault(body["service"]["host"], []).append(body)
+        services.sort(key=lambda body: body["host"])
         found = tuple(compute_json.host(body, by_host.get(body["host"], ())) for body in services)
         self._nodes = {host.name: host for host in found}
         return found

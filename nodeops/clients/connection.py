@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import requests
 from keystoneauth1 import exceptions as keystone_errors
+from keystoneauth1 import loading
 from keystoneauth1.session import Session, TCPKeepAliveAdapter
 from openstack import exceptions as sdk_errors
 from openstack.config.cloud_region import CloudRegion
@@ -97,6 +98,11 @@ class Config(OpenStackConfig):
     def auth_config_hook(self, config: dict[str, Any]) -> dict[str, Any]:
         if not config.get("auth_type"):
             config["auth_type"] = "token" if config["auth"].get("token") else "password"
+        loader: loading.BaseLoader[Any] = loading.get_plugin_loader(config["auth_type"])
+        for option in loader.get_options():
+            # An option or variable stands beside `auth` and wins over what is in it.
+            if config.get(option.dest):
+                config["auth"][option.dest] = config.pop(option.dest)
         domain = config.get("default_domain") or "default"
         if config["auth_type"] in {"password", "v3password", "v3totp"}:
             for scope in ("project", "user"):
@@ -175,11 +181,10 @@ def open_connection(
             app_version=version("nodeops"),
             override_defaults={"interface": "public", "auth_type": None},
         )
-        cloud = given.pop("cloud", None)
         with warnings.catch_warnings():
             # openstacksdk 4.22 warns of its own InfluxDB support, whoever asks for a cloud.
             warnings.simplefilter("ignore", PendingDeprecationWarning)
-            region = _choose(config, None if cloud is None else str(cloud), given)
+            region = _choose(config, given)
         region.config.setdefault("api_timeout", ANSWER_SECONDS)
         region.config["api_timeout"] = region.config["api_timeout"] or ANSWER_SECONDS
         session = region.get_session()
@@ -205,18 +210,24 @@ def _from_environment(variables: Mapping[str, str]) -> dict[str, str | bool]:
     return found
 
 
-def _choose(config: OpenStackConfig, cloud: str | None, given: Mapping[str, str | bool]) -> CloudRegion:
+def _choose(config: OpenStackConfig, given: Mapping[str, str | bool]) -> CloudRegion:
+    cloud = str(given["cloud"]) if "cloud" in given else None
     names = [str(name) for name in config.get_cloud_names()]
     if cloud is not None and cloud not in names:
         near = get_close_matches(cloud, names) or sorted(set(names) - {"defaults"})
-        known = f"clouds.yaml has: {', '.join(near)}." if near else "No clouds.yaml was found."
+        file = config.config_filename
+        if near:
+            known = f"{file} has: {', '.join(near)}."
+        else:
+            known = f"{file} names no cloud." if file else "There is no clouds.yaml."
         raise ConfigurationError(f"cloud {cloud} is not configured", hint=known)
     if cloud is None and not config.config_filename and "auth_url" not in given and "endpoint" not in given:
         raise AuthenticationError(
             "no cloud is configured",
             hint="Choose one with --os-cloud NAME or OS_CLOUD, or source an openrc file.",
         )
-    return config.get_one(cloud, **dict[str, Any](given))
+    others: dict[str, Any] = {name: value for name, value in given.items() if name != "cloud"}
+    return config.get_one(cloud, **others)
 
 
 class _Skipped(logging.Handler):

@@ -5,7 +5,8 @@ from typing import Any
 
 from nodeops.facts import Explanation, Migration
 
-GENERIC = frozenset({"Error", "Success"})
+TRIALS = "compute_check_can_"
+"""Events of a target being tried; a refusal matters only while no other target took it."""
 
 
 def from_action(action: Mapping[str, Any], request_id: str) -> Explanation | None:
@@ -14,7 +15,17 @@ def from_action(action: Mapping[str, Any], request_id: str) -> Explanation | Non
     A failing call reports itself, then everything that called it; the one that began last is the cause.
     A mere class name says less than a sentence (`nova/objects/instance_action.py`).
     """
-    failed = [event for event in action.get("events") or () if event.get("result") not in {None, "Success"}]
+    events = action.get("events") or ()
+    chosen = any(
+        event.get("result") == "Success" and str(event.get("event")).startswith("conductor_")
+        for event in events
+    )
+    failed = [
+        event
+        for event in events
+        if event.get("result") not in {None, "Success"}
+        and not (chosen and str(event.get("event")).startswith(TRIALS))
+    ]
     failed.sort(key=lambda event: event.get("start_time") or "", reverse=True)
     told = [(event, words_of(event)) for event in failed]
     best = next((pair for pair in told if " " in pair[1]), None) or next((p for p in told if p[1]), None)

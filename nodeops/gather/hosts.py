@@ -27,9 +27,11 @@ def find_host(name: str, hosts: Iterable[Host]) -> Host:
 
 
 def _near(name: str, known: Mapping[str, Host]) -> str:
-    folded = name.casefold()
-    related = [each for each in sorted(known) if folded in each.casefold() or each.casefold() in folded]
-    near = list(dict.fromkeys([*related[:3], *get_close_matches(name, known)]))
+    folded = {each.casefold(): each for each in sorted(known)}
+    wanted = name.casefold()
+    related = [each for key, each in folded.items() if wanted in key or key in wanted]
+    alike = [folded[key] for key in get_close_matches(wanted, folded)]
+    near = list(dict.fromkeys([*related[:3], *alike]))
     if near:
         return f"Did you mean {' or '.join(near)}? The name must match exactly."
     return "nodeops status lists the hosts." if known else "This cloud has no compute host."

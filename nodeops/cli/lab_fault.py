@@ -110,7 +110,8 @@ def api(
         str | None, typer.Option(metavar="NAME", help="A server action, such as os-migrateLive.")
     ] = None,
     client: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Only clients with this in their user agent.")
+        str | None,
+        typer.Option(metavar="TEXT", help="Only clients with this in their user agent, such as nodeops."),
     ] = None,
     probability: Annotated[
         float, typer.Option(min=0.0, max=1.0, metavar="P", help="How likely it strikes a call.")

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from nodeops.errors import FailedError
@@ -34,8 +34,8 @@ def make_all(layout: Layout, say: Callable[[str], None]) -> bool:
     """
     wanted = [service for service in DATABASES if not (layout.done / f"database-{service}").exists()]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for service in pool.map(lambda name: _make(layout, name), wanted):
-            say(f"database of {service} made")
+        for made in as_completed([pool.submit(_make, layout, service) for service in wanted]):
+            say(f"database of {made.result()} made")
     return bool(wanted)
 
 

@@ -4,12 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from nodeops.errors import ConfigurationError, FailedError
 from nodeops.lab.layout import Layout
+from nodeops.lab.processes import MARK
 
 PROGRAMS = {
     "mariadbd": "mariadb-server",
@@ -29,6 +30,10 @@ RELEASE = (
 """2026.2."""
 ALSO = ("aiohttp>=3.11", "pymysql", "setproctitle", "waitress")
 POLICY = Path("/usr/sbin/policy-rc.d")
+POLICY_TEXT = "#!/bin/sh\n# while `nodeops lab up` installs: packages are not to start servers\nexit 101\n"
+APT = ("apt-get", "-o", "DPkg::Lock::Timeout=300")
+"""Waits for another apt, as an interrupted `lab up` leaves one running: killing it would break dpkg."""
+NOTHING: Mapping[str, str] = {}
 PIP = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}
 
 
@@ -64,14 +69,14 @@ def install_packages(say: Callable[[str], None], log: Path, *, allowed: bool) ->
     if not allowed or os.geteuid() != 0 or not shutil.which("apt-get"):
         raise _missing(packages)
     say(f"installing {', '.join(packages)}")
-    install = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
-    own_policy = not POLICY.exists()
+    install = [*APT, "install", "-y", "--no-install-recommends", *packages]
+    own_policy = not POLICY.exists() or POLICY.read_text(encoding="utf-8") == POLICY_TEXT
     if own_policy:
-        POLICY.write_text("#!/bin/sh\nexit 101\n", encoding="utf-8")
+        POLICY.write_text(POLICY_TEXT, encoding="utf-8")
         POLICY.chmod(0o755)
     try:
         if _run(install, log):
-            _run(["apt-get", "update"], log)
+            _run([*APT, "update"], log)
             if _run(install, log):
                 raise FailedError(
                     f"apt could not install {', '.join(packages)}", hint=f"What it said is in {log}."
@@ -97,7 +102,7 @@ def make_environment(layout: Layout, say: Callable[[str], None], log: Path) -> N
     mark.unlink(missing_ok=True)
     say("installing the OpenStack 2026.2 services into an environment of their own")
     shutil.rmtree(layout.environment, ignore_errors=True)
-    failed = any(_run(command, log) for command in _commands(layout))
+    failed = any(_run(command, log, {MARK: str(layout.root)}) for command in _commands(layout))
     if failed:
         raise FailedError("the OpenStack services could not be installed", hint=f"What was said is in {log}.")
     _see_nodeops(layout)
@@ -125,7 +130,7 @@ def _see_nodeops(layout: Layout) -> None:
     (site / "nodeops-lab.pth").write_text(f"{home}\n", encoding="utf-8")
 
 
-def _run(command: Sequence[str], log: Path) -> int:
+def _run(command: Sequence[str], log: Path, mark: Mapping[str, str] = NOTHING) -> int:
     environment = {k: v for k, v in os.environ.items() if k not in {"VIRTUAL_ENV", "PYTHONPATH"}}
     with log.open("ab") as out:
         done = subprocess.run(
@@ -133,7 +138,7 @@ def _run(command: Sequence[str], log: Path) -> int:
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
-            env=environment | PIP | {"DEBIAN_FRONTEND": "noninteractive"},
+            env=environment | PIP | {"DEBIAN_FRONTEND": "noninteractive"} | dict(mark),
             check=False,
         )
     return done.returncode

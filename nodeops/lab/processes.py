@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,13 +35,23 @@ class Program:
 
 
 def ensure(layout: Layout, program: Program) -> bool:
-    """Start the program unless it runs with this very configuration; return whether it was started."""
+    """Start the program unless it runs with this very configuration; return whether it was started.
+
+    Raises:
+        FailedError: something else listens on its port.
+
+    """
     fingerprint = _fingerprint(program)
     held = _held(layout, program.name)
     if held and alive(layout, program.name):
         if held["fingerprint"] == fingerprint:
             return False
         stop(layout, program.name, program.stop_signal, program.stop_seconds)
+    if program.port is not None and answers(program.port):
+        raise FailedError(
+            f"{program.name} of the lab cannot start: another process has port {program.port}",
+            hint=f"Find it with `ss -ltnp 'sport = :{program.port}'`, end it, and bring the lab up again.",
+        )
     log = (layout.logs / f"{program.name}.out").open("ab")
     with log:
         process = subprocess.Popen(
@@ -88,7 +98,7 @@ def answers(port: int) -> bool:
 def alive(layout: Layout, name: str) -> bool:
     """Whether the recorded process runs and is that one, not a stranger with its number."""
     held = _held(layout, name)
-    return held is not None and start_time(int(held["pid"])) == held["started"]
+    return held is not None and _runs(held)
 
 
 def stop(
@@ -99,9 +109,9 @@ def stop(
     if held and alive(layout, name):
         pid = int(held["pid"])
         _signal_group(pid, stop_signal)
-        if not _until(lambda: start_time(pid) is None, seconds):
+        if not _until(lambda: not _group(pid), seconds):
             _signal_group(pid, signal.SIGKILL)
-            _until(lambda: start_time(pid) is None, 5)
+            _until(lambda: not _group(pid), 5)
     (layout.run / f"{name}.json").unlink(missing_ok=True)
 
 
@@ -110,32 +120,37 @@ def recorded(layout: Layout) -> list[str]:
     return sorted(path.stem for path in layout.run.glob("*.json"))
 
 
-def strays(layout: Layout) -> list[int]:
-    """Return the pids of all processes that carry this lab's mark, this one excepted."""
-    mark = f"{MARK}={layout.root}".encode()
-    own = {os.getpid(), os.getppid()}
+def strays(root: Path) -> list[int]:
+    """Return the pids of all processes that carry this lab's mark, this one and those above it excepted."""
+    mark = f"{MARK}={root}".encode()
+    own = _line(os.getpid())
     return [pid for pid, environment in _environments() if mark in environment and pid not in own]
 
 
-def end_strays(layout: Layout) -> int:
-    """Kill what still carries the lab's mark, and return how many there were."""
-    found = strays(layout)
-    for sent in (signal.SIGTERM, signal.SIGKILL):
-        for pid in strays(layout):
-            _signal(pid, sent)
-        if _until(lambda: not strays(layout), 3):
-            break
-    return len(found)
+def orphans(root: Path, kept: Iterable[int] = ()) -> list[int]:
+    """Return the lab's processes that neither run under a recorded program nor under one of those kept.
+
+    An `up` that was killed leaves them: an install, a database sync, a server whose pid was not yet noted.
+    """
+    known = {*kept, *(int(held["pid"]) for held in _records(root) if _runs(held))}
+    return [pid for pid in strays(root) if known.isdisjoint(_line(pid))]
+
+
+def end_strays(root: Path) -> int:
+    """End what still carries the lab's mark, and return how many there were."""
+    return _end(lambda: strays(root))
+
+
+def end_orphans(root: Path, kept: Iterable[int] = ()) -> int:
+    """End the lab's orphans, and return how many there were."""
+    known = list(kept)
+    return _end(lambda: orphans(root, known))
 
 
 def start_time(pid: int) -> int | None:
     """Return a running process's start in clock ticks since boot, or None when it does not run."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    state, *rest = fields.split()
-    return None if state == "Z" else int(rest[18])
+    fields = _stat(pid)
+    return None if not fields or fields[0] == "Z" else int(fields[19])
 
 
 def clean_environment(layout: Layout) -> dict[str, str]:
@@ -145,16 +160,50 @@ def clean_environment(layout: Layout) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("OS_", "PYTHON", "RABBITMQ_", "MYSQL_")) and name != "VIRTUAL_ENV"
     }
-    return kept | {MARK: str(layout.root), "PYTHONWARNINGS": "ignore", "PYTHONDONTWRITEBYTECODE": ""}
+    own = {
+        MARK: str(layout.root),
+        "PYTHONWARNINGS": "ignore",
+        "PYTHONDONTWRITEBYTECODE": "",
+        "SPT_NOENV": "1",  # process titles are not to overwrite the environment, and the mark with it
+    }
+    return kept | own
+
+
+def _stat(pid: int) -> list[str]:
+    """Return /proc/PID/stat after the command's closing bracket (fields 3 and up), or nothing."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return text.rpartition(")")[2].split()
+
+
+def _group(leader: int) -> list[int]:
+    """Return the living processes of a group: RabbitMQ's shell ends before its broker does."""
+    members = ((pid, _stat(pid)) for pid in _pids())
+    return [pid for pid, fields in members if fields and fields[0] != "Z" and int(fields[2]) == leader]
+
+
+def _pids() -> Iterator[int]:
+    return (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+
+
+def _line(pid: int) -> set[int]:
+    """Return the process and all above it."""
+    line: set[int] = set()
+    while pid > 0 and pid not in line:
+        line.add(pid)
+        fields = _stat(pid)
+        pid = int(fields[1]) if fields else 0
+    return line
 
 
 def _environments() -> Iterator[tuple[int, list[bytes]]]:
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                yield int(entry.name), (entry / "environ").read_bytes().split(b"\0")
-            except (OSError, ValueError):
-                continue
+    for pid in _pids():
+        try:
+            yield pid, Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
 
 
 def _fingerprint(program: Program) -> str:
@@ -165,11 +214,26 @@ def _fingerprint(program: Program) -> str:
 
 
 def _held(layout: Layout, name: str) -> dict[str, int | str] | None:
+    return _record(layout.run / f"{name}.json")
+
+
+def _record(path: Path) -> dict[str, int | str] | None:
     try:
-        held = json.loads((layout.run / f"{name}.json").read_text(encoding="utf-8"))
+        held = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
     return held if isinstance(held, dict) and {"pid", "started", "fingerprint"} <= held.keys() else None
+
+
+def _records(root: Path) -> Iterator[dict[str, int | str]]:
+    for path in (root / "run").glob("*.json"):
+        if held := _record(path):
+            yield held
+
+
+def _runs(held: Mapping[str, int | str]) -> bool:
+    started = start_time(int(held["pid"]))
+    return started is not None and started == held["started"]
 
 
 def _tail(layout: Layout, name: str) -> str:
@@ -192,6 +256,16 @@ def _signal(pid: int, sent: signal.Signals) -> None:
         os.kill(pid, sent)
     except (ProcessLookupError, PermissionError):
         return
+
+
+def _end(left: Callable[[], list[int]]) -> int:
+    found = left()
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        for pid in left():
+            _signal(pid, sent)
+        if _until(lambda: not left(), 3):
+            break
+    return len(found)
 
 
 def _until(condition: Callable[[], bool], seconds: float) -> bool:

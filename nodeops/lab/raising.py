@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,13 @@ from nodeops.lab.hypervisor.settings import (
 )
 from nodeops.lab.layout import Layout, forget
 from nodeops.lab.options import LabOptions
-from nodeops.lab.processes import Program, alive, await_port, end_strays, ensure, recorded, stop
+from nodeops.lab.processes import Program, alive, await_port, end_orphans, end_strays, ensure, recorded, stop
 
 ANSWER_SECONDS = 120.0
 HOST_SECONDS = 180.0
+END_SECONDS = {"mariadb": 30.0, "rabbitmq": 20.0}
+"""The others keep nothing of their own, and are killed after 5 s."""
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 Say = Callable[[str], None]
 
 
@@ -65,6 +69,8 @@ def raise_lab(layout: Layout, options: LabOptions, say: Say, *, install: bool) -
         FailedError: a part does not start.
 
     """
+    if ended := end_orphans(layout.root, _compute_pids(layout)):
+        say(f"ended {ended} processes that an interrupted command left")
     packages.install_packages(say, layout.logs / "apt.out", allowed=install)
     packages.make_environment(layout, say, layout.logs / "environment.out")
     write_all(layout, options)
@@ -84,20 +90,24 @@ def raise_lab(layout: Layout, options: LabOptions, say: Say, *, install: bool) -
 
 def lower_lab(layout: Layout, say: Say) -> None:
     """End every process of the lab, also those nobody remembers."""
-    order = [program.name for program in services.hosts(layout)]
-    order += [program.name for program in services.workers(layout)]
-    order += ["api-proxy", *(services.api_name(service) for service in Service)]
+    hosts = [program.name for program in services.hosts(layout)]
+    below = ["rabbitmq", "mariadb"]
     names = recorded(layout)
-    for name in [known for known in order if known in names]:
-        say(f"ending {name}")
-        stop(layout, name)
-    simulated.end_computes(layout.root)
-    last = {"rabbitmq": 20.0, "epmd": 3.0, "mariadb": 30.0}
-    for name in [*(n for n in names if n not in order and n not in last), *last]:
-        if name in names:
-            say(f"ending {name}")
-            stop(layout, name, seconds=last.get(name, 10.0))
-    if ended := end_strays(layout):
+    between = [name for name in names if name not in {*hosts, *below, "epmd"}]
+    for words, together in (
+        ("ending the simulated hosts", hosts),
+        ("ending the OpenStack services", between),
+        ("ending RabbitMQ and MariaDB", below),
+        ("", ["epmd"]),
+    ):
+        running = [name for name in together if name in names]
+        if running and words:
+            say(words)
+        with ThreadPoolExecutor(max(1, len(running))) as pool:
+            list(pool.map(lambda name: stop(layout, name, seconds=END_SECONDS.get(name, 5.0)), running))
+        if together is hosts:
+            simulated.end_computes(layout.root)
+    if ended := end_strays(layout.root):
         say(f"ended {ended} more processes of this lab")
 
 
@@ -175,12 +185,12 @@ def _services(layout: Layout, say: Say) -> None:
 
 def _computes(layout: Layout, options: LabOptions, cloud: Any, say: Say) -> None:
     say(f"starting {options.hosts} simulated hosts")
-    ensure(layout, services.hosts(layout)[0])
+    began = datetime.now(UTC) if ensure(layout, services.hosts(layout)[0]) else LONG_AGO
     deadline = time.monotonic() + HOST_SECONDS
     wanted = {
         status.host for status in simulated.status(layout.root) if status.compute_wanted and status.power
     }
-    while missing := wanted - _ready(cloud):
+    while missing := wanted - _ready(cloud, began):
         if time.monotonic() > deadline:
             raise FailedError(
                 f"hosts {', '.join(sorted(missing))} of the lab do not come up",
@@ -189,8 +199,24 @@ def _computes(layout: Layout, options: LabOptions, cloud: Any, say: Say) -> None
         time.sleep(1)
 
 
-def _ready(cloud: Any) -> set[str]:
-    """Return the hosts that are up and mapped to their cell, so that the scheduler finds them."""
-    up = {service.host for service in cloud.compute.services(binary="nova-compute") if service.state == "up"}
+def _compute_pids(layout: Layout) -> list[int]:
+    return [status.compute_pid for status in simulated.status(layout.root) if status.compute_pid]
+
+
+def _ready(cloud: Any, since: datetime) -> set[str]:
+    """Return the hosts that can be used.
+
+    Their nova-compute has reported since then and is mapped to its cell, so that the scheduler finds it, and
+    their network agent is alive, so that ports can be bound.
+    """
+    up = {
+        service.host
+        for service in cloud.compute.services(binary="nova-compute")
+        if service.state == "up" and _moment(service.updated_at) >= since
+    }
     nodes = {node.name for node in cloud.compute.hypervisors(details=False)}
-    return up & nodes
+    return up & nodes & {agent.host for agent in cloud.network.agents() if agent.is_alive}
+
+
+def _moment(text: str | None) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else LONG_AGO

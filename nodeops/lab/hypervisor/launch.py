@@ -7,6 +7,7 @@ takes over what an earlier launcher left. They do not die with it unless it is t
 
 import argparse
 import gc
+import importlib
 import os
 import signal
 import sys
@@ -22,6 +23,15 @@ from nodeops.lab.hypervisor.process import compute_process, record_process
 from nodeops.lab.hypervisor.settings import read_settings
 
 TICK_SECONDS = 0.25
+PRELOADED = (
+    "nova.cmd.compute",
+    "nova.compute.manager",
+    "nova.servicegroup.drivers.db",
+    "oslo_messaging._drivers.impl_rabbit",
+    "kombu.transport.pyamqp",
+    "keystoneauth1.loading",
+)
+"""What a nova-compute imports sooner or later: imported once, before it is forked."""
 FIRST_DELAY_SECONDS = 3.0
 LONGEST_DELAY_SECONDS = 60.0
 
@@ -137,12 +147,11 @@ def import_nova() -> None:
     from nova import monkey_patch  # noqa: PLC0415 - has to come before everything else of Nova
 
     monkey_patch.patch(backend="threading")
-    from nova.cmd import compute  # noqa: F401, PLC0415 - for its imports
-    from nova.compute import manager  # noqa: F401, PLC0415 - for its imports
-
-    from nodeops.lab.hypervisor import driver  # noqa: PLC0415 - imports Nova
-
-    sys.modules["nova.virt.nodeops_lab"] = driver
+    for name in PRELOADED:
+        importlib.import_module(name)
+    importlib.import_module("nova.objects").register_all()
+    importlib.import_module("os_vif").initialize()
+    sys.modules["nova.virt.nodeops_lab"] = importlib.import_module("nodeops.lab.hypervisor.driver")
     gc.collect()
     gc.freeze()
 

@@ -1,0 +1,214 @@
+"""A lab, its servers, and the installed command, for tests."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nodeops.lab import catalogue, hosts
+from nodeops.lab.api_calls import Call, calls_since, mark
+from nodeops.lab.furniture import IMAGE, NETWORK
+from nodeops.lab.layout import Layout, read_layout
+
+NODEOPS = str(Path(sys.executable).parent / "nodeops")
+PREFIX = "bed-"
+SECONDS = 240.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the installed command said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        held = json.loads(self.out)
+        assert isinstance(held, dict)
+        return held
+
+    def server(self, name: str) -> dict[str, Any]:
+        return next(server for server in self.json["servers"] if server["name"] == name)
+
+    def verdicts(self) -> dict[str, str]:
+        return {server["name"]: server["verdict"] for server in self.json["servers"]}
+
+
+@dataclass
+class Bed:
+    """One lab, seen by a test."""
+
+    root: Path
+    state: Path
+    """Where this test's journal is."""
+    layout: Layout = field(init=False)
+    cloud: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.layout = read_layout(self.root)
+        self.cloud = catalogue.connect(self.layout, direct=True)
+        self._ids: dict[str, str] = {}
+
+    # -- the command
+
+    def environment(self, **more: str) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "NODEOPS_"))}
+        return kept | {
+            "XDG_STATE_HOME": str(self.state),
+            "OS_CLIENT_CONFIG_FILE": str(self.layout.clouds_yaml),
+            "NO_COLOR": "1",
+            "COLUMNS": "160",
+            **more,
+        }
+
+    def run(self, *arguments: str, cloud: str = "", **more: str) -> Result:
+        """Run nodeops against the lab's administrator's cloud, or another one."""
+        done = subprocess.run(
+            self._command(arguments, cloud),
+            capture_output=True,
+            text=True,
+            env=self.environment(**more),
+            stdin=subprocess.DEVNULL,
+            timeout=SECONDS,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: str, cloud: str = "") -> "subprocess.Popen[str]":
+        """Start nodeops and leave it running."""
+        return subprocess.Popen(
+            self._command(arguments, cloud),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            env=self.environment(),
+        )
+
+    def lab(self, *arguments: str) -> Result:
+        """Run a `nodeops lab` command on this lab."""
+        done = subprocess.run(
+            [NODEOPS, "lab", *arguments, "--lab-dir", str(self.root)],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"NO_COLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            timeout=SECONDS,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def fault(self, *arguments: str) -> None:
+        done = self.lab("fault", *arguments)
+        assert done.code == 0, done.err
+
+    def _command(self, arguments: Sequence[str], cloud: str) -> list[str]:
+        return [NODEOPS, "--os-cloud", cloud or self.layout.name, *arguments]
+
+    # -- the cloud
+
+    def servers(self, host: str | None = None) -> dict[str, dict[str, Any]]:
+        """Return every server, or those on a host, by name, as Nova shows them."""
+        query = "/servers/detail?all_tenants=1" + (f"&host={host}" if host else "")
+        answer = self.cloud.compute.get(query, microversion="2.90")
+        answer.raise_for_status()
+        return {server["name"]: server for server in answer.json()["servers"]}
+
+    def hosts_of(self, names: Sequence[str]) -> dict[str, str]:
+        found = self.servers()
+        return {name: found[name]["OS-EXT-SRV-ATTR:host"] for name in names}
+
+    def boot(self, host: str, count: int, *, flavor: str = "m1.tiny", **more: Any) -> list[str]:
+        """Make this many ACTIVE servers on a host and return their names."""
+        names = [f"{PREFIX}{host}-{number:02}" for number in range(1, count + 1)]
+        for name in names:
+            body = {
+                "name": name,
+                "flavorRef": self._flavor(flavor),
+                "imageRef": self._image(),
+                "networks": [{"uuid": self._network()}],
+                "host": host,
+                **more,
+            }
+            self.cloud.compute.post("/servers", json={"server": body}, microversion="2.90").raise_for_status()
+        self.until(lambda: all(self.servers()[name]["status"] == "ACTIVE" for name in names))
+        return names
+
+    def act(self, name: str, body: dict[str, Any], microversion: str = "2.90") -> None:
+        server = self.servers()[name]["id"]
+        self.cloud.compute.post(
+            f"/servers/{server}/action", json=body, microversion=microversion
+        ).raise_for_status()
+
+    def delete_all(self) -> None:
+        """Delete every server a test made."""
+        for name, server in self.servers().items():
+            if name.startswith((PREFIX, "populate-")):
+                self.cloud.compute.delete(f"/servers/{server['id']}")
+        self.until(lambda: not any(name.startswith(PREFIX) for name in self.servers()))
+
+    def service(self, host: str) -> dict[str, Any]:
+        answer = self.cloud.compute.get(f"/os-services?binary=nova-compute&host={host}", microversion="2.90")
+        return dict(answer.json()["services"][0])
+
+    def set_service(self, host: str, **body: object) -> None:
+        service = self.service(host)["id"]
+        self.cloud.compute.put(f"/os-services/{service}", json=body, microversion="2.90").raise_for_status()
+
+    def whole(self) -> None:
+        """Everything as it was: no faults, every host up and enabled, no server of a test."""
+        self.fault("clear")
+        for status in hosts.status(self.root):
+            if not (status.power and status.agent and status.compute_wanted):
+                hosts.start(self.root, status.host)
+        names = hosts.host_names(self.root)
+        self.until(lambda: all(self.service(name)["state"] == "up" for name in names))
+        for name in names:
+            if self.service(name)["status"] == "disabled":
+                self.set_service(name, status="enabled")
+        self.delete_all()
+
+    def until(self, condition: Callable[[], bool], seconds: float = 90.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, "the lab did not come to the expected state in time"
+            time.sleep(0.5)
+
+    # -- what clients asked of it
+
+    @contextmanager
+    def listening(self) -> Iterator[list[Call]]:
+        """Collect the calls of clients that are made in this context."""
+        calls: list[Call] = []
+        begin = mark(self.root)
+        yield calls
+        calls += calls_since(self.root, begin)
+
+    def _flavor(self, name: str) -> str:
+        return self._id("flavor " + name, lambda: str(self.cloud.compute.find_flavor(name).id))
+
+    def _image(self) -> str:
+        return self._id("image", lambda: str(self.cloud.image.find_image(IMAGE).id))
+
+    def _network(self) -> str:
+        return self._id("network", lambda: str(self.cloud.network.find_network(NETWORK).id))
+
+    def _id(self, key: str, find: Callable[[], str]) -> str:
+        if key not in self._ids:
+            self._ids[key] = find()
+        return self._ids[key]
+
+
+def kill(process: "subprocess.Popen[str]") -> None:
+    """kill -9."""
+    process.send_signal(signal.SIGKILL)
+    process.communicate()

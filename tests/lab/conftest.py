@@ -1,0 +1,42 @@
+"""A lab for the whole session: an own one, or the one in NODEOPS_TEST_LAB_DIR."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.bed import NODEOPS, Bed
+
+HOSTS = 5
+CONCURRENT = 3
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.lab)
+
+
+@pytest.fixture(scope="session")
+def lab_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A running lab; its own is removed afterwards."""
+    given = os.environ.get("NODEOPS_TEST_LAB_DIR")
+    root = Path(given) if given else tmp_path_factory.mktemp("lab") / "state"
+    name = [] if given else ["--name", f"test-{os.getpid()}"]
+    size = ["--hosts", str(HOSTS), "--concurrent-migrations", str(CONCURRENT)]
+    where = ["--lab-dir", str(root), *name]
+    subprocess.run([NODEOPS, "lab", "up", *where, *([] if given else size)], check=True, timeout=600)
+    yield root
+    if not given:
+        subprocess.run([NODEOPS, "lab", "destroy", "--yes", *where], check=True, timeout=120)
+
+
+@pytest.fixture
+def bed(lab_root: Path, tmp_path: Path) -> Iterator[Bed]:
+    """The lab as if new: no faults, no servers of another test, every host in service."""
+    bed = Bed(lab_root, tmp_path)
+    bed.whole()
+    yield bed
+    bed.fault("clear")

@@ -27,7 +27,8 @@ shown and nothing is changed.
 
 \b
 Example:
-  nodeops plan drain c01 -o c01.json && nodeops apply c01.json
+  nodeops plan drain c01 -o c01.json
+  nodeops apply c01.json
 """
 
 plan_app = typer.Typer(rich_markup_mode=None, add_completion=False, help="Write a plan to a file.")

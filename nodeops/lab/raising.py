@@ -15,7 +15,6 @@ from typing import Any
 from nodeops.errors import ConfigurationError, FailedError, HostBusyError
 from nodeops.lab import catalogue, databases, furniture, mariadb, packages, rabbitmq, services
 from nodeops.lab import hosts as simulated
-from nodeops.lab.api_faults import Service
 from nodeops.lab.config_files import write_all
 from nodeops.lab.hypervisor.settings import (
     HostShape,

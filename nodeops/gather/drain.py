@@ -158,9 +158,10 @@ def _with_image_properties(view: View, basis: _Basis) -> Sequence[Server]:
 def _groups(view: View, servers: Iterable[Server]) -> tuple[ServerGroup, ...]:
     """Groups of these servers; where the other members are matters to hard policies only."""
     places: dict[str, str | None] = {server.id: server.host for server in servers}
+    ours = frozenset(places)
     found = []
     for group in view.groups():
-        if not places.keys() & set(group.members):
+        if ours.isdisjoint(group.members):
             continue
         if group.policy in HARD_POLICIES:
             for member in group.members:

@@ -88,6 +88,15 @@ class Context:
     def answered(self) -> None:
         self.looks_answered += 1
 
+    def probe(self) -> None:
+        """Whether the cloud answers at all, or one server alone is the trouble."""
+        try:
+            self.snapshot.servers_on(self.record.plan.host)
+        except CANNOT_ASK as error:
+            self.failed_to_look(error)
+        else:
+            self.answered()
+
     def failed_to_look(self, error: Exception) -> None:
         self.looks_failed += 1
         self.trouble = str(error)

@@ -200,6 +200,8 @@ class _Loop:
     def _observe_pace(self) -> None:
         """See how many migrations the sources run at once, while that is not known."""
         context = self._context
+        if context.blind:
+            return
         for source in self._board.sources():
             ours = len(self._board.out_of(source, queued=True))
             if not self._more_to_come(source) or not context.pace.wants_look(source, ours):

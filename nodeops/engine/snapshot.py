@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from nodeops.errors import ApiError, AuthenticationError
 from nodeops.facts import (
     Aggregate,
     Attachment,
@@ -35,6 +36,7 @@ class Snapshot:
         self._now = now
         self._listed: dict[str, Server] | None = None
         self._last_listed: frozenset[str] | None = None
+        self._list_error: ApiError | AuthenticationError | None = None
         self._servers: dict[str, Server | None] = {}
         self._migrations: dict[str, tuple[Migration, ...]] = {}
         self._own_migrations: dict[str, tuple[Migration, ...]] = {}
@@ -43,6 +45,7 @@ class Snapshot:
     def refresh(self) -> None:
         """Begin a new tick: everything is asked again when it is needed."""
         self._listed = None
+        self._list_error = None
         self._servers.clear()
         self._migrations.clear()
         self._own_migrations.clear()
@@ -84,8 +87,15 @@ class Snapshot:
         return tuple(each for each in every if server_id in {None, each.server_id})
 
     def _list(self) -> dict[str, Server]:
+        if self._list_error is not None:
+            raise self._list_error
         if self._listed is None:
-            self._listed = {server.id: server for server in self._view.servers_on(self._host)}
+            try:
+                servers = self._view.servers_on(self._host)
+            except (ApiError, AuthenticationError) as error:
+                self._list_error = error
+                raise
+            self._listed = {server.id: server for server in servers}
             self._last_listed = frozenset(self._listed)
         return self._listed
 

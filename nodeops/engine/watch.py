@@ -17,7 +17,10 @@ def look_at_all(context: Context) -> None:
     """One look at everything in flight."""
     _see_who_is_at_work(context)
     for moving in list(context.board.moving.values()):
-        _look_at(context, moving)
+        if context.blind:
+            _mark_blind(context, moving)
+        else:
+            _look_at(context, moving)
 
 
 def _see_who_is_at_work(context: Context) -> None:
@@ -57,13 +60,19 @@ def _look_at(context: Context, moving: Moving) -> None:
 
 def _blind(context: Context, moving: Moving, error: Exception) -> None:
     context.failed_to_look(error)
-    now = context.now()
-    if moving.blind_since is None:
-        moving.blind_since = now
-    blind_for = now - moving.blind_since
+    if context.blind:
+        context.probe()
+    blind_for = context.now() - _mark_blind(context, moving)
     if blind_for >= BLIND_SECONDS:
         words = f"could not be looked at for {blind_for:.0f} s: {error}"
         context.end(moving, StepState.UNKNOWN, words, verdict=Verdict.UNKNOWN)
+
+
+def _mark_blind(context: Context, moving: Moving) -> float:
+    """Since when it cannot be looked at."""
+    if moving.blind_since is None:
+        moving.blind_since = context.now()
+    return moving.blind_since
 
 
 def _still_moving(context: Context, moving: Moving, look: Look) -> None:

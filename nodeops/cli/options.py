@@ -190,7 +190,7 @@ def _classes(words: Iterable[str]) -> frozenset[str]:
                 hint=f"Did you mean {' or '.join(near)}?" if near else f"There are {known}.",
             )
         if not CLASSES[name].override:
-            raise UsageError(f"--allow {name}: nothing allows it", hint=CLASSES[name].way_out)
+            raise UsageError(f"--allow {name}: nothing allows it", hint=CLASSES[name].hint)
     return named
 
 

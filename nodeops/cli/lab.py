@@ -1,6 +1,5 @@
 """`nodeops lab`: a real OpenStack on this machine."""
 
-import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -172,16 +171,15 @@ def destroy(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """End every process of the lab and remove its directory with all it holds."""
-    from nodeops.lab.layout import lab_dir, read_layout
+    from nodeops.lab.layout import lab_dir, require
     from nodeops.lab.raising import holding, remove_lab
 
     root = lab_dir(name, directory)
-    layout = read_layout(root)
+    require(root)
     if not yes:
-        _ask(f"remove lab {layout.name} in {root}, with all its servers?")
+        _ask(f"remove lab {name} in {root}, with all its servers?")
     with holding(root):
-        remove_lab(layout, _saying())
-    shutil.rmtree(root, ignore_errors=True)
+        remove_lab(root, _saying())
 
 
 def _ask(question: str) -> None:

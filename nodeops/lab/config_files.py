@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from nodeops.lab.api_faults import Service
-from nodeops.lab.layout import LOOPBACK, Layout
+from nodeops.lab.layout import LOOPBACK, Layout, replace_text
 from nodeops.lab.options import LabOptions
 
 Sections: TypeAlias = dict[str, dict[str, object]]
@@ -32,8 +32,7 @@ def write_all(layout: Layout, options: LabOptions) -> None:
 def write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists() or path.read_text(encoding="utf-8") != text:
-        path.touch(mode=0o600)
-        path.write_text(text, encoding="utf-8")
+        replace_text(path, text)
 
 
 def ini(sections: Mapping[str, Mapping[str, object]]) -> str:

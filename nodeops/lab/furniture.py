@@ -52,8 +52,11 @@ def _flavors(cloud: Any) -> None:
 
 
 def _image(cloud: Any) -> None:
-    if cloud.image.find_image(IMAGE):
+    found = cloud.image.find_image(IMAGE)
+    if found and found.status == "active":
         return
+    if found:
+        cloud.image.delete_image(found)
     image = cloud.image.create_image(
         name=IMAGE, container_format="bare", disk_format="raw", visibility="public", min_disk=1
     )

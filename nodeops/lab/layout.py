@@ -21,6 +21,7 @@ PORTS = (
     *(service.value for service in Service),
     *(f"{service.value}-direct" for service in Service),
 )
+LOCK = "lock"
 FIRST_PORT, LAST_PORT, BLOCK = 20_000, 32_000, 32
 """Below the range Linux hands out to clients (32768 and up), so that no stranger takes one meanwhile."""
 
@@ -136,14 +137,11 @@ def read_layout(root: Path) -> Layout:
         ConfigurationError: there is no lab, or its file cannot be read.
 
     """
+    require(root)
     path = root / "lab.json"
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
         return Layout(Path(held["root"]), held["name"], held["base_port"], held["password"])
-    except FileNotFoundError:
-        raise ConfigurationError(
-            f"lab {root} does not exist", hint="Make one with `nodeops lab up`."
-        ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
             f"lab file {path} cannot be read: {error}",
@@ -151,53 +149,86 @@ def read_layout(root: Path) -> Layout:
         ) from error
 
 
+def require(root: Path) -> None:
+    """Make sure that there is a lab in this directory, whole or not.
+
+    Raises:
+        ConfigurationError: there is none.
+
+    """
+    if not (root / "lab.json").exists():
+        raise ConfigurationError(f"lab {root} does not exist", hint="Make one with `nodeops lab up`.")
+
+
 def make_layout(root: Path, name: str, base_port: int | None) -> Layout:
     """Return the lab's layout, made and written down when it is new.
 
     Raises:
-        ConfigurationError: its file cannot be read or written, or no ports are free.
+        ConfigurationError: its file cannot be read or written, the directory has other files, a lab of that
+            name is elsewhere, or no ports are free.
 
     """
     path = root / "lab.json"
-    if path.exists():
-        return read_layout(root)
-    layout = Layout(root, name, base_port or _free_block(), secrets.token_hex(8))
     try:
-        for directory in (root, layout.etc, layout.logs, layout.run, layout.done):
-            directory.mkdir(parents=True, exist_ok=True)
-        root.chmod(0o755)
-        written = path.with_suffix(".new")
-        written.touch(mode=0o600)
-        written.write_text(json.dumps(asdict(layout) | {"root": str(root)}, indent=1), encoding="utf-8")
-        written.replace(path)
+        if path.exists():
+            layout = read_layout(root)
+        else:
+            _refuse_strange(root, name)
+            layout = Layout(root, name, base_port or _free_block(), secrets.token_hex(8))
+            for directory in (root, layout.etc, layout.logs, layout.run, layout.done):
+                directory.mkdir(parents=True, exist_ok=True)
+            root.chmod(0o755)
+            replace_text(path, json.dumps(asdict(layout) | {"root": str(root)}, indent=1))
         _register(layout)
     except OSError as error:
-        raise ConfigurationError(
-            f"lab directory {root} cannot be written: {error}", hint="Choose another with --lab-dir."
-        ) from error
+        raise unwritable(root, error) from error
     return layout
+
+
+def unwritable(root: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"lab directory {root} cannot be written: {error.strerror}", hint="Choose another with --lab-dir."
+    )
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write the file whole or not at all, for its owner's eyes only."""
+    written = path.with_name(f".{path.name}.new")
+    written.unlink(missing_ok=True)
+    written.touch(mode=0o600)
+    written.write_text(text, encoding="utf-8")
+    written.replace(path)
+
+
+def _refuse_strange(root: Path, name: str) -> None:
+    """Refuse a directory with someone's files, which `destroy` would remove, and a name that is taken."""
+    if root.is_dir() and (held := sorted({path.name for path in root.iterdir()} - {LOCK})):
+        raise ConfigurationError(
+            f"lab directory {root} is not empty: it has {', '.join(held[:3])}",
+            hint="Choose one with --lab-dir that is empty or does not exist yet.",
+        )
+    known = labs_dir() / name
+    if (known / "lab.json").exists() and known.resolve() != root.resolve():
+        raise ConfigurationError(
+            f"lab {name} exists already in {known.resolve()}", hint="Choose another name with --name."
+        )
 
 
 def _register(layout: Layout) -> None:
     """Link the lab where `lab_cloud_config` looks for it, when it is kept elsewhere."""
     known = labs_dir() / layout.name
-    if known.resolve() == layout.root.resolve():
+    if known.resolve() == layout.root.resolve() or (known / "lab.json").exists():
         return
     known.parent.mkdir(parents=True, exist_ok=True)
-    if known.is_symlink():
-        known.unlink()
-    elif known.exists():
-        raise ConfigurationError(
-            f"lab {layout.name} exists already in {known}", hint="Choose another name with --name."
-        )
+    known.unlink(missing_ok=True)
     known.symlink_to(layout.root)
 
 
-def forget(layout: Layout) -> None:
-    """Remove the link that `make_layout` made."""
-    known = labs_dir() / layout.name
-    if known.is_symlink() and known.resolve() == layout.root.resolve():
-        known.unlink()
+def forget(root: Path) -> None:
+    """Remove the links that `make_layout` made."""
+    for known in labs_dir().glob("*"):
+        if known.is_symlink() and known.resolve() == root.resolve():
+            known.unlink()
 
 
 def _free_block() -> int:

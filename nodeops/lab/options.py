@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from nodeops.errors import ConfigurationError, UsageError
-from nodeops.lab.layout import Layout
+from nodeops.lab.layout import Layout, replace_text
 
 MOST_HOSTS = 200
 
@@ -64,5 +64,5 @@ def choose(layout: Layout, **chosen: Any) -> LabOptions:
         raise UsageError(f"--storage {new.storage} is neither shared nor local")
     if new.concurrent_migrations < 1 or new.migration_rate <= 0:
         raise UsageError("--concurrent-migrations and --migration-rate must be positive")
-    (layout.root / "options.json").write_text(json.dumps(asdict(new), indent=1), encoding="utf-8")
+    replace_text(layout.root / "options.json", json.dumps(asdict(new), indent=1))
     return new

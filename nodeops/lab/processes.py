@@ -63,6 +63,7 @@ def ensure(layout: Layout, program: Program) -> bool:
             cwd=layout.root,
             start_new_session=True,
         )
+    process.returncode = 0  # it is to outlive this command: nobody here waits for its end
     record = {"pid": process.pid, "started": start_time(process.pid), "fingerprint": fingerprint}
     (layout.run / f"{program.name}.json").write_text(json.dumps(record), encoding="utf-8")
     return True

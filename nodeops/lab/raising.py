@@ -24,7 +24,7 @@ from nodeops.lab.hypervisor.settings import (
     settings_file,
     write_settings,
 )
-from nodeops.lab.layout import Layout, forget
+from nodeops.lab.layout import LOCK, Layout, forget, read_layout, unwritable
 from nodeops.lab.options import LabOptions
 from nodeops.lab.processes import Program, alive, await_port, end_orphans, end_strays, ensure, recorded, stop
 
@@ -42,10 +42,15 @@ def holding(root: Path) -> Iterator[None]:
 
     Raises:
         HostBusyError: another command works on this lab.
+        ConfigurationError: its directory cannot be written.
 
     """
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / "lock").open("a+", encoding="utf-8") as lock:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = (root / LOCK).open("a+", encoding="utf-8")
+    except OSError as error:
+        raise unwritable(root, error) from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -110,11 +115,16 @@ def lower_lab(layout: Layout, say: Say) -> None:
         say(f"ended {ended} more processes of this lab")
 
 
-def remove_lab(layout: Layout, say: Say) -> None:
-    """End everything and remove the directory."""
-    lower_lab(layout, say)
-    forget(layout)
-    shutil.rmtree(layout.root)
+def remove_lab(root: Path, say: Say) -> None:
+    """End everything and remove the directory, also of a lab whose file cannot be read."""
+    try:
+        lower_lab(read_layout(root), say)
+    except ConfigurationError as error:
+        say(error.message)
+        end_strays(root)
+    forget(root)
+    say(f"removing {root}")
+    shutil.rmtree(root)
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def too_old(service: str, subject: str, wanted: str, response: requests.Response
 
 def _hint(service: str, status: int) -> str:
     if status == HTTPStatus.FORBIDDEN:
-        return "Use an account with the admin role, or let the service's policy allow it; see nodeops doctor."
+        return "Use an account with the admin role, or let the service's policy allow it."
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return f"Search the logs of {service} for the request id; nodeops doctor shows what is reachable."
     if status == HTTPStatus.TOO_MANY_REQUESTS:

@@ -70,6 +70,7 @@ def test_a_port_in_use_is_not_chosen(tmp_path: Path) -> None:
     free = make_layout(tmp_path / "a", "a", None).base_port
     forget(tmp_path / "a")
     with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         stranger.bind((LOOPBACK, free + 3))
         stranger.listen()
         assert make_layout(tmp_path / "b", "b", None).base_port != free

@@ -302,6 +302,8 @@ class DrainFacts:
     learnt: Learnt | None = None
     moved: tuple[Moved, ...] = ()
     """Only for giving back: what the last drain of this host moved; `servers` holds those that still exist."""
+    begun: frozenset[str] = frozenset()
+    """Ids of the steps that an unfinished run of this host has sent: what is seen of them is our own doing."""
     unseen: tuple[str, ...] = ()
     """What could not be asked and why, in words: a plan says so instead of guessing."""
 

@@ -78,7 +78,7 @@ _STORAGE_AND_STATE: tuple[RefusalClass, ...] = (
     RefusalClass(
         "verify-resize",
         "it was resized or migrated, and its owner can still go back: its old disk is kept for that",
-        "the resize is confirmed, which takes the way back from its owner; then it is moved if it is still here",
+        "the resize is confirmed, which takes the way back from its owner; then it is moved if it is here",
         Risk.REBOOT,
         hint="Its owner can confirm or revert it.",
         source="compute/api.py, confirm_resize: vm_state RESIZED",
@@ -89,7 +89,7 @@ _STORAGE_AND_STATE: tuple[RefusalClass, ...] = (
         "it is cold-migrated, which powers it off and leaves it as nova believes it to be",
         Risk.REBOOT,
         hint="Start or stop it, so that both agree; nova itself does so within ten minutes.",
-        source="conductor/tasks/live_migrate.py, _check_instance_is_active; compute/manager.py, _sync_power_states",
+        source="conductor/tasks/live_migrate.py, _check_instance_is_active",
     ),
     RefusalClass(
         "locked",
@@ -126,33 +126,33 @@ _STORAGE_AND_STATE: tuple[RefusalClass, ...] = (
 _HARDWARE: tuple[RefusalClass, ...] = (
     RefusalClass(
         "pci",
-        "its flavor passes a PCI device through; nova moves that live only when its alias says live_migratable, "
-        "which the API does not tell",
+        "its flavor passes a PCI device through; nova moves that live only when its alias says "
+        "live_migratable, which the API does not tell",
         "cold-migrate: it is powered off, and on again at the target",
         Risk.REBOOT,
         source="conductor/tasks/live_migrate.py, _check_can_migrate_pci",
     ),
     RefusalClass(
         "sriov",
-        "it has an SR-IOV port: nova unplugs it for the live migration and plugs one in at the target, so the "
-        "guest is without that network meanwhile unless it bonds it with another",
+        "it has an SR-IOV port: nova unplugs it for the live migration and plugs one in at the target, so "
+        "the guest is without that network meanwhile unless it bonds it with another",
         "live-migrate; cold-migrate when the whole physical function is passed through",
         Risk.REBOOT,
         source="virt/libvirt/driver.py, _detach_direct_passthrough_vifs; network/model.py",
     ),
     RefusalClass(
         "vgpu",
-        "it has a virtual GPU; that moves live only between hosts of the same type with libvirt 8.6, QEMU 8.1 "
-        "and a driver that can, which the API does not tell",
+        "it has a virtual GPU; that moves live only between hosts of the same type with libvirt 8.6, "
+        "QEMU 8.1 and a driver that can, which the API does not tell",
         "cold-migrate: it is powered off, and on again at the target",
         Risk.REBOOT,
-        source="virt/libvirt/driver.py, _host_can_support_mdev_live_migration, check_source_migrate_data_at_dest",
+        source="virt/libvirt/driver.py, _host_can_support_mdev_live_migration",
     ),
     RefusalClass(
         "vtpm",
-        "it has an emulated TPM whose secret only its owner can read: an administrator can neither migrate nor "
-        "shelve it; with hw:tpm_secret_security=host it moves live from 2026.1 on",
-        "with hw:tpm_secret_security=deployment or host: cold-migrate, powered off and on again",
+        "it has an emulated TPM whose secret only its owner can read: an administrator can neither migrate "
+        "nor shelve it; with hw:tpm_secret_security=host it moves live from 2026.1 on",
+        "with hw:tpm_secret_security=deployment: cold-migrate, powered off and on again",
         Risk.REBOOT,
         hint="Its owner can resize the server to a flavor with hw:tpm_secret_security=host, or delete it.",
         source="compute/api.py, reject_legacy_vtpm_live_migration, reject_vtpm_instances; vtpm.py",
@@ -167,7 +167,7 @@ _HARDWARE: tuple[RefusalClass, ...] = (
     RefusalClass(
         "accelerator",
         "its flavor has a device profile; nova neither live- nor cold-migrates it",
-        "it is shelved, offloaded and unshelved at the target: powered off, and its disk goes through an image",
+        "it is shelved, offloaded and unshelved at the target: off meanwhile, its disk goes through an image",
         Risk.REBOOT,
         source="compute/api.py, block_accelerators",
     ),
@@ -184,7 +184,7 @@ _HARDWARE: tuple[RefusalClass, ...] = (
         "live-migrate; a target without the cells is refused by nova and replaced",
         Risk.LIVE,
         by_name=True,
-        source="conductor/tasks/live_migrate.py, _check_instance_has_no_numa; scheduler/filters/numa_topology_filter.py",
+        source="scheduler/filters/numa_topology_filter.py; compute/manager.py, _live_migration_claim",
     ),
     RefusalClass(
         "bare-metal",
@@ -204,7 +204,7 @@ _PLACE: tuple[RefusalClass, ...] = (
     RefusalClass(
         "affinity",
         "its server group keeps its members on one host; nova allows no single one to leave",
-        "all members are shelved, offloaded and unshelved on one target: powered off, their disks go through images",
+        "all members are shelved, offloaded and unshelved on one target: off meanwhile",
         Risk.REBOOT,
         source="scheduler/filters/affinity_filter.py; scheduler/utils.py, setup_instance_group",
     ),

@@ -70,7 +70,7 @@ PLAN_FIELDS = (
 def options_json(options: MoveOptions) -> dict[str, Json]:
     """The options as a plan keeps them."""
     return {
-        "allow": sorted(options.allow),
+        "allow": [*sorted(options.allow)],
         "risk": options.risk.name.lower(),
         "to": list(options.to),
         "scheduler": options.scheduler,

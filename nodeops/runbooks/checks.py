@@ -1,0 +1,183 @@
+"""What the check afterwards finds wrong with a moved server and with the host."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from nodeops.facts import Evidence, PowerState, Server
+from nodeops.outcome import ServerResult
+from nodeops.plan import Finding, Level, Plan, ServerPlan, Verdict
+
+UNBOUND = frozenset({"unbound", "binding_failed"})
+
+
+def of_server(planned: ServerPlan, seen: Server, source: str, evidence: Evidence) -> Iterator[Finding]:
+    """Of a server that is where it shall be."""
+    yield from _state(planned, seen)
+    yield from _ports(seen, evidence)
+    yield from _bindings(seen, source, evidence)
+    yield from _allocations(seen, source, evidence)
+    yield from _volumes(seen, evidence)
+
+
+def _wrong(seen: Server, code: str, words: str, hint: str = "") -> Finding:
+    return Finding(Level.ERROR, code, f"{seen.name}: {words}", hint, seen.id)
+
+
+def _state(planned: ServerPlan, seen: Server) -> Iterator[Finding]:
+    then = planned.state.get("vm_state")
+    if then is not None and seen.vm_state != then:
+        yield _wrong(seen, "state-changed", f"is {seen.vm_state} and was to be {then}")
+    power = planned.state.get("power_state")
+    if power is not None and seen.vm_state == then and _runs(seen.power_state) != _runs(power):
+        words = "its guest runs and should not" if _runs(seen.power_state) else "its guest does not run"
+        yield _wrong(seen, "power-changed", words)
+    locked = planned.state.get("locked")
+    if locked is not None and seen.locked != locked:
+        yield _wrong(seen, "lock-changed", "is locked now" if seen.locked else "is not locked any more")
+
+
+def _runs(power: object) -> bool:
+    return power == PowerState.RUNNING
+
+
+def _ports(seen: Server, evidence: Evidence) -> Iterator[Finding]:
+    """Ports of a running guest are ACTIVE; those of another may be DOWN."""
+    for port in evidence.ports:
+        if port.server_id != seen.id or seen.host is None:
+            continue
+        if port.host != seen.host:
+            yield _wrong(seen, "port-elsewhere", f"port {port.id} is bound on {port.host or 'no host'}")
+        elif port.vif_type in UNBOUND:
+            yield _wrong(seen, "port-unbound", f"port {port.id} is {port.vif_type} on {port.host}")
+        elif seen.vm_state == "active" and port.status != "ACTIVE":
+            yield _wrong(
+                seen,
+                "port-down",
+                f"port {port.id} is {port.status} on {port.host}",
+                "Look at the network agent of that host.",
+            )
+
+
+def _bindings(seen: Server, source: str, evidence: Evidence) -> Iterator[Finding]:
+    """A binding on the drained host is left over whatever its status."""
+    if seen.host == source:
+        return
+    for port in evidence.ports_bound_to_host:
+        if port.server_id == seen.id and evidence.host is not None and evidence.host.name == source:
+            yield _wrong(
+                seen,
+                "binding-left",
+                f"port {port.id} still has a binding on {source}",
+                f"Remove it: openstack port binding delete --host {source} {port.id}",
+            )
+
+
+def _allocations(seen: Server, source: str, evidence: Evidence) -> Iterator[Finding]:
+    if seen.host is None:
+        there = evidence.allocations.get(source)
+        if there is not None and seen.id in there:
+            yield _wrong(seen, "allocation-left", f"placement still counts it on {source}")
+        return
+    there = evidence.allocations.get(seen.host)
+    if there is not None and seen.id not in there:
+        yield _wrong(seen, "allocation-missing", f"placement does not count it on {seen.host}")
+    here = evidence.allocations.get(source)
+    if source != seen.host and here is not None and seen.id in here:
+        yield _wrong(
+            seen,
+            "allocation-left",
+            f"placement still counts it on {source}",
+            "nova-manage placement audit finds and removes it.",
+        )
+
+
+def _volumes(seen: Server, evidence: Evidence) -> Iterator[Finding]:
+    if any(words.startswith("volume") for words in evidence.unseen):
+        return
+    attached = Counter(each.volume_id for each in evidence.attachments if each.server_id == seen.id)
+    for volume in seen.volume_ids:
+        if attached[volume] == 0:
+            yield _wrong(seen, "volume-detached", f"volume {volume} has no attachment to it")
+    for volume, times in sorted(attached.items()):
+        if times > 1:
+            words = f"volume {volume} is attached to it {times} times"
+            yield _wrong(seen, "volume-attached-twice", words, "Delete the attachment of the old host.")
+
+
+def of_host(plan: Plan, results: Sequence[ServerResult], evidence: Evidence) -> Iterator[Finding]:
+    """Of the host the plan was for."""
+    for words in evidence.unseen:
+        yield Finding(
+            Level.ERROR,
+            "unseen",
+            f"could not be asked: {words}",
+            "What cannot be seen is not called verified; look again when it answers.",
+        )
+    if evidence.host is None:
+        yield Finding(Level.ERROR, "host-gone", f"{plan.host} is no compute host any more", subject=plan.host)
+        return
+    if plan.runbook == "drain":
+        yield from _drained(plan, results, evidence)
+    elif not evidence.host.enabled:
+        words = f"{plan.host} is still disabled: {evidence.host.disabled_reason or 'no reason given'}"
+        yield Finding(Level.ERROR, "host-disabled", words, subject=plan.host)
+
+
+def _drained(plan: Plan, results: Sequence[ServerResult], evidence: Evidence) -> Iterator[Finding]:
+    host, planned = plan.host, {server.id for server in plan.servers}
+    came = [server for server in evidence.on_host if server.id not in planned]
+    if evidence.host is not None and evidence.host.enabled:
+        yield Finding(
+            Level.ERROR,
+            "host-enabled",
+            f"{host} is enabled: new servers may land on it",
+            f"Somebody enabled it meanwhile; drain it again: nodeops drain {host}",
+            host,
+        )
+    if evidence.on_host:
+        names = ", ".join(server.name for server in evidence.on_host[:4])
+        more = f" and {len(evidence.on_host) - 4} more" if len(evidence.on_host) > 4 else ""  # noqa: PLR2004 - names shown
+        count = f"{len(evidence.on_host)} server{'' if len(evidence.on_host) == 1 else 's'}"
+        yield Finding(
+            Level.ERROR if came else Level.WARNING,
+            "servers-left",
+            f"{host} still holds {count}: {names}{more}",
+            f"{came[0].name} came to it meanwhile; drain it again." if came else "See the reasons above.",
+            host,
+        )
+    yield from _running(plan, evidence)
+    yield from _left_allocations(plan, results, evidence)
+
+
+def _running(plan: Plan, evidence: Evidence) -> Iterator[Finding]:
+    """A resize that waits for its owner's word (`finished`) is told of at its server."""
+    running = [each for each in evidence.migrations if not each.ended and each.status != "finished"]
+    if running:
+        ids = ", ".join(str(each.id) for each in running)
+        yield Finding(
+            Level.ERROR,
+            "migrations-running",
+            f"{plan.host}: migrations still under way: {ids}",
+            "Wait for them, then look again.",
+            plan.host,
+        )
+
+
+def _left_allocations(plan: Plan, results: Sequence[ServerResult], evidence: Evidence) -> Iterator[Finding]:
+    """Consumers that are no server here, and not told of at a server of the plan."""
+    held = evidence.allocations.get(plan.host, {})
+    here = {server.id for server in evidence.on_host}
+    told = {result.id for result in results}
+    unfinished = {each.uuid for each in evidence.migrations if not each.ended}
+    stray = sorted(held.keys() - here - told - unfinished)
+    if stray:
+        yield Finding(
+            Level.WARNING,
+            "allocations-left",
+            f"placement counts on {plan.host} what is not there: {', '.join(stray)}",
+            "nova-manage placement audit finds and removes them.",
+            plan.host,
+        )
+    moved = [each for each in results if each.verdict is Verdict.MOVED]
+    if moved and plan.host not in evidence.allocations and not evidence.unseen:
+        yield Finding(Level.ERROR, "unseen", f"allocations on {plan.host} were not seen", subject=plan.host)

@@ -1,0 +1,116 @@
+"""`undrain`: a host back into service, and, if wanted, its servers back on it.
+
+Given back is exactly what the last drain moved, still where it put it and in the state it left it in. What
+was moved, stopped or deleted since is somebody's decision, and is left alone with the reason.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from nodeops.actions.service import disabled_by_nodeops
+from nodeops.facts import DrainFacts, Host, Moved, Server
+from nodeops.plan import Action, Finding, Json, Level, Plan, Risk, Step
+from nodeops.runbooks import findings
+from nodeops.runbooks.bonds import Way
+from nodeops.runbooks.classify import Classified
+from nodeops.runbooks.estimate import SECONDS
+from nodeops.runbooks.moves import Decision, Frame, assemble, classified_all, decide
+from nodeops.runbooks.options import MoveOptions, options_json
+from nodeops.runbooks.scene import Scene
+from nodeops.runbooks.targets import Targets
+
+
+def plan_undrain(facts: DrainFacts, options: MoveOptions, *, force: bool = False) -> Plan:
+    """What an undrain of `facts.host` would do; `facts.moved` is what is to be given back, if anything.
+
+    `force` enables a host that somebody else disabled.
+    """
+    scene = Scene(facts, options)
+    staying = {server.id: why for server, why in _not_given_back(facts)}
+    coming = [server for server in facts.servers if server.id not in staying]
+    decisions = decide(scene, _on_the_way_back(scene, coming), Targets(scene, [facts.host]))
+    decisions += [_left_alone(server, staying[server.id]) for server in facts.servers if server.id in staying]
+    said: dict[str, Json] = {"force": force, "give_back": bool(facts.moved)}
+    frame = Frame(
+        runbook="undrain",
+        options=options_json(options) | said,
+        first=_enable(facts.host, force=force),
+        findings=tuple(_findings(scene, decisions, force=force)),
+    )
+    return assemble(scene, decisions, frame)
+
+
+def _not_given_back(facts: DrainFacts) -> Iterator[tuple[Server, str]]:
+    moved = {each.server_id: each for each in facts.moved}
+    for server in facts.servers:
+        why = _changed_since(facts.host, server, moved.get(server.id))
+        if why:
+            yield server, why
+
+
+def _changed_since(host: Host, server: Server, moved: Moved | None) -> str:
+    """Why it is not given back, empty when it is as the drain left it."""
+    if server.host == host.name:
+        return f"is on {host.name} already"
+    if moved is None:
+        return "was not moved by the drain"
+    if server.host != moved.target:
+        return f"was moved to {server.host or 'no host'} since"
+    then = moved.state.get("vm_state")
+    if then is not None and server.vm_state != then and server.task_state is None:
+        return f"was {then} and is {server.vm_state} since"
+    return ""
+
+
+def _on_the_way_back(scene: Scene, servers: list[Server]) -> list[Classified]:
+    """Classified as in a drain of the hosts they are on."""
+    return [
+        classified
+        for source in sorted({str(server.host) for server in servers})
+        for classified in classified_all(
+            Scene(replace(scene.facts, host=scene.hosts[source]), scene.options),
+            [server for server in servers if server.host == source],
+        )
+    ]
+
+
+def _left_alone(server: Server, why: str) -> Decision:
+    nothing = Classified(server, Way.NONE, Action.NONE, (), why, (), server.vm_state)
+    return Decision(nothing, (), left_alone=why)
+
+
+def _enable(host: Host, *, force: bool) -> Step | None:
+    """Only what nodeops disabled, or what it is forced to."""
+    if host.enabled or not (force or disabled_by_nodeops(host.disabled_reason)):
+        return None
+    return Step(
+        id=f"enable-service:{host.name}",
+        action="enable-service",
+        subject_id=host.name,
+        subject_name=host.name,
+        why="it may receive again",
+        risk=Risk.SAFE,
+        params={"force": force},
+        expected_seconds=SECONDS["enable-service"],
+    )
+
+
+def _findings(scene: Scene, decisions: list[Decision], *, force: bool) -> Iterator[Finding]:
+    host = scene.facts.host
+    if scene.facts.moved:
+        yield from findings.of_dead_host(host)
+    if not host.enabled and not force and not disabled_by_nodeops(host.disabled_reason):
+        yield Finding(
+            Level.ERROR,
+            "host-disabled-by-other",
+            f"{host.name} was disabled by somebody else: {host.disabled_reason or 'no reason given'}",
+            "Ask them, or enable it all the same with --force.",
+            host.name,
+        )
+    still = {server.id for server in scene.facts.servers}
+    for moved in scene.facts.moved:
+        if moved.server_id not in still:
+            words = f"{moved.server_name} was deleted since"
+            yield Finding(Level.INFO, "deleted-since", words, subject=moved.server_id)
+    yield from findings.of_room(scene, decisions)
+    yield from findings.of_knowledge(scene, decisions)

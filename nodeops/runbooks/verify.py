@@ -1,0 +1,195 @@
+"""What came of a plan, from what is seen now.
+
+A verdict rests on the server, its migrations and its ports; what the run was told serves only for the words
+of the reason, and for a split that a look settled. What could not be asked is never taken for good.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nodeops.facts import Evidence, Migration, PowerState, Server
+from nodeops.outcome import ServerResult, StepResult, StepState
+from nodeops.plan import Action, Finding, Plan, ServerPlan, Step, Verdict
+from nodeops.runbooks import checks
+
+TOUCHED = frozenset({StepState.SENT, StepState.DONE, StepState.FAILED, StepState.UNKNOWN})
+"""Of a step that was asked for: something may have happened."""
+ROLLED_BACK = frozenset({"failed", "cancelled"})
+"""Of a migration that was begun and undone (`nova/compute/manager.py`, `_rollback_live_migration`)."""
+OFFLOADED = "shelved_offloaded"
+
+
+def judge(
+    plan: Plan, step_results: Sequence[StepResult], evidence: Evidence
+) -> tuple[tuple[ServerResult, ...], tuple[Finding, ...]]:
+    """A verdict for every server of the plan, and what is wrong with the host."""
+    results: dict[str, list[StepResult]] = {}
+    for result in step_results:
+        results.setdefault(result.subject_id, []).append(result)
+    steps: dict[str, list[Step]] = {}
+    for step in plan.steps:
+        steps.setdefault(step.subject_id, []).append(step)
+    servers = tuple(
+        _Case(plan, planned, steps.get(planned.id, []), results.get(planned.id, []), evidence).result()
+        for planned in plan.servers
+    )
+    return servers, tuple(checks.of_host(plan, servers, evidence))
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One server: what was planned, what the run was told, what is seen."""
+
+    plan: Plan
+    planned: ServerPlan
+    steps: Sequence[Step]
+    results: Sequence[StepResult]
+    evidence: Evidence
+
+    def result(self) -> ServerResult:
+        verdict, reason = self._verdict()
+        seen = self.evidence.servers.get(self.planned.id)
+        findings = self._findings(verdict, seen)
+        moves = [each for each in self.results if each.attempts]
+        return ServerResult(
+            id=self.planned.id,
+            name=self.planned.name,
+            action=str(self.planned.action),
+            verdict=verdict,
+            target=seen.host if seen else None,
+            reason=reason,
+            request_id=next((each.request_id for each in reversed(moves) if each.request_id), ""),
+            seconds=round(sum(each.seconds for each in self.results), 3),
+            attempts=max((each.attempts for each in self.results), default=0),
+            findings=findings,
+        )
+
+    def _findings(self, verdict: Verdict, seen: Server | None) -> tuple[Finding, ...]:
+        if verdict is not Verdict.MOVED or seen is None:
+            return ()
+        return tuple(checks.of_server(self.planned, seen, self.source, self.evidence))
+
+    # -- where it was to leave from, and whether it has
+
+    @property
+    def source(self) -> str:
+        """The host it was to leave: the drained one, or on the way back the one it was on."""
+        leaving = [step.source for step in self.steps if step.source]
+        return leaving[0] if leaving else self.plan.host
+
+    @property
+    def _away(self) -> bool:
+        """On the way back a server is where it shall be only on the host of the plan."""
+        seen = self.evidence.servers.get(self.planned.id)
+        if self.plan.runbook == "undrain":
+            return seen is not None and seen.host == self.plan.host
+        return seen is not None and seen.host != self.source
+
+    def _verdict(self) -> tuple[Verdict, str]:
+        if self.planned.id not in self.evidence.servers:
+            return Verdict.UNKNOWN, "could not be looked at"
+        seen = self.evidence.servers[self.planned.id]
+        if seen is None:
+            return Verdict.LEFT, "does not exist any more: deleted"
+        if self._stays:
+            return self._not_touched(seen)
+        if seen.task_state is not None:
+            return self._busy(seen)
+        if seen.host is None:
+            return self._off_all_hosts(seen)
+        return self._elsewhere(seen) if self._away else self._not_away(seen)
+
+    @property
+    def _stays(self) -> bool:
+        return self.planned.refused or self.planned.action is Action.NONE
+
+    def _not_touched(self, seen: Server) -> tuple[Verdict, str]:
+        why = self.planned.refusals[0].reason if self.planned.refused else self.planned.why
+        if self._away and not self._settled_elsewhere:
+            return Verdict.MOVED, f"is on {seen.host or 'no host'}: somebody else moved it"
+        return Verdict.LEFT, why
+
+    @property
+    def _settled_elsewhere(self) -> bool:
+        """On the way back, a server that was left alone because of where it is."""
+        return self.plan.runbook == "undrain"
+
+    # -- seen with a task
+
+    def _busy(self, seen: Server) -> tuple[Verdict, str]:
+        words = f"is still in a task ({seen.task_state}) on {seen.host or 'no host'}"
+        newest = self._newest
+        if seen.task_state == "migrating" and newest and newest.status == "completed" and not self._away:
+            return (
+                Verdict.SPLIT,
+                f"nova calls its migration completed, and its record is still on {seen.host}",
+            )
+        if not self._touched:
+            return Verdict.LEFT, self._words(words)
+        return Verdict.UNKNOWN, words
+
+    # -- seen off every host
+
+    def _off_all_hosts(self, seen: Server) -> tuple[Verdict, str]:
+        if self.planned.state.get("vm_state") == OFFLOADED and seen.vm_state == OFFLOADED:
+            return Verdict.MOVED, ""
+        if self._touched:
+            words = f"is {seen.status}, on no host, and was not brought back"
+            return Verdict.SPLIT, self._words(words)
+        return Verdict.LEFT, f"is {seen.status}, on no host: somebody else shelved it"
+
+    # -- seen where it shall be
+
+    def _elsewhere(self, seen: Server) -> tuple[Verdict, str]:
+        if seen.vm_state == "error":
+            guest = "its guest runs" if seen.power_state == PowerState.RUNNING else "its guest does not run"
+            return Verdict.UNKNOWN, self._words(f"is on {seen.host} in ERROR, {guest}")
+        if seen.vm_state == "resized":
+            words = f"is on {seen.host}, not confirmed: its old disk is still on {self.source}"
+            return Verdict.SPLIT, self._words(words)
+        stray = self._ports_elsewhere(seen)
+        if stray:
+            return Verdict.SPLIT, f"is on {seen.host}, and its ports are bound on {', '.join(stray)}"
+        if not self._touched:
+            return Verdict.MOVED, f"is on {seen.host}: somebody else moved it"
+        return Verdict.MOVED, ""
+
+    def _ports_elsewhere(self, seen: Server) -> list[str]:
+        """All its ports are bound on another host than it is on: one of the two is wrong."""
+        hosts = {port.host for port in self.evidence.ports if port.server_id == seen.id and port.host}
+        return sorted(hosts) if hosts and seen.host not in hosts else []
+
+    # -- seen where it was
+
+    def _not_away(self, seen: Server) -> tuple[Verdict, str]:
+        if seen.host not in {self.source, self.plan.host}:
+            return Verdict.LEFT, f"is on {seen.host}: somebody else moved it there"
+        if not self._touched:
+            return Verdict.LEFT, self._words(f"is on {seen.host}, not begun")
+        if any(result.verdict is Verdict.SPLIT for result in self.results) or self._ports_elsewhere(seen):
+            return Verdict.SPLIT, self._words(f"nova's records contradict each other: it is on {seen.host}")
+        newest = self._newest
+        if newest is not None and not newest.ended:
+            return Verdict.UNKNOWN, f"its migration is still {newest.status}"
+        if newest is not None and newest.status in ROLLED_BACK and self._was_begun:
+            return Verdict.ROLLED_BACK, self._words(f"its migration was undone ({newest.status})")
+        return Verdict.LEFT, self._words(f"is on {seen.host} as before")
+
+    @property
+    def _touched(self) -> bool:
+        return any(result.state in TOUCHED for result in self.results)
+
+    @property
+    def _was_begun(self) -> bool:
+        moving = {step.id for step in self.steps if step.source}
+        return any(each.step_id in moving and each.state in TOUCHED for each in self.results)
+
+    @property
+    def _newest(self) -> Migration | None:
+        return next((each for each in self.evidence.migrations if each.server_id == self.planned.id), None)
+
+    def _words(self, otherwise: str) -> str:
+        """What the run was told about the step that went wrong, in Nova's words."""
+        bad = {StepState.FAILED, StepState.UNKNOWN, StepState.BLOCKED}
+        told = [each.words for each in self.results if each.state in bad and each.words]
+        return told[0] if told else otherwise

@@ -71,9 +71,9 @@ def server_table(servers: Sequence[ServerPlan], *, wide: bool) -> Table:
         headers[1:1] = ["id"]
         headers += ["memory>", "why"]
     table = plain_table(*headers)
-    if not wide:
-        table.columns[0].max_width = 22
-    else:
+    # The only column that may shrink: what is done about a server is never cut off.
+    table.columns[0].no_wrap = False
+    if wide:
         table.columns[-1].overflow = "fold"
         table.columns[-1].no_wrap = False
         table.columns[1].min_width = 36

@@ -1,0 +1,147 @@
+"""A plan that was agreed to: run it, look at what came of it, say so."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from nodeops.actions.registry import ACTIONS
+from nodeops.cli.desk import Desk
+from nodeops.cli.exit_codes import ending, exit_code, success
+from nodeops.cli.present import Presenter
+from nodeops.engine.executor import Execution, execute
+from nodeops.engine.journal import Who
+from nodeops.engine.record import RunRecord
+from nodeops.engine.signals import Stop
+from nodeops.errors import (
+    ApiError,
+    AuthenticationError,
+    InterruptedRunError,
+    NodeopsError,
+    NotVerifiedError,
+    OutcomeUnknownError,
+)
+from nodeops.facts import DrainFacts
+from nodeops.gates import GATES
+from nodeops.gather import gather_evidence
+from nodeops.log import redact
+from nodeops.outcome import Outcome, ServerResult, StepResult, StepState
+from nodeops.plan import Plan, Verdict
+from nodeops.runbooks.drain import replace_target
+from nodeops.runbooks.options import MoveOptions
+from nodeops.runbooks.verify import judge
+
+UNTOUCHED = frozenset({StepState.PENDING, StepState.SKIPPED, StepState.BLOCKED})
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What was planned, out of what, as it was approved."""
+
+    facts: DrainFacts
+    plan: Plan
+    options: MoveOptions
+
+
+def perform(desk: Desk, agreed: Agreed, presenter: Presenter) -> int:
+    """Run it and return 0; raises `NodeopsError` for every other end, when the result has been shown.
+
+    From the first line of the journal on, no error is one of those after which nothing was changed.
+    """
+    who = Who.here(agreed.facts.identity.user, command_line())
+    record = desk.journal().begin(agreed.plan, who)
+    presenter.say(f"continuing run {record.id}" if record.resumed else f"run {record.id}")
+    try:
+        with Stop().listening() as stop:
+            execution = _execute(desk, agreed, record, presenter, stop)
+            error, outcome = _verify(desk, record, execution)
+    except OutcomeUnknownError:
+        raise
+    except NodeopsError as error:
+        record.leave(OutcomeUnknownError.exit_code, error.message)
+        raise OutcomeUnknownError(f"run {record.id}: {error.message}", hint=_again(record)) from error
+    return _conclude(record, outcome, error or _end(record, outcome, execution), presenter)
+
+
+def command_line() -> str:
+    """As it was typed, without secrets."""
+    return redact(shlex.join(["nodeops", *sys.argv[1:]]))
+
+
+def _execute(desk: Desk, agreed: Agreed, record: RunRecord, presenter: Presenter, stop: Stop) -> Execution:
+    whole = record.whole_plan()
+    with presenter.watcher(whole) as watcher:
+        return execute(
+            record,
+            agreed.plan,
+            desk.world(),
+            actions=ACTIONS,
+            gates=GATES,
+            options=agreed.options,
+            listener=watcher,
+            stop=stop,
+            clock=desk.clock(stop),
+            retarget=partial(replace_target, agreed.facts, agreed.plan),
+            want_progress=presenter.live,
+        )
+
+
+def _verify(desk: Desk, record: RunRecord, execution: Execution) -> tuple[NodeopsError | None, Outcome]:
+    """Verdicts from what is seen now, and an error when nothing can be seen."""
+    plan, results = record.whole_plan(), record.step_results()
+    error: NodeopsError | None = None
+    try:
+        servers, findings = judge(plan, results, gather_evidence(desk.world(), plan, results))
+    except (ApiError, AuthenticationError) as blind:
+        servers, findings = _unseen(plan, results, blind.message), ()
+        words = f"{plan.host}: what came of it could not be looked at: {blind.message}"
+        error = NotVerifiedError(words, hint=_again(record))
+    return error, Outcome(
+        run_id=record.id,
+        plan=plan,
+        servers=servers,
+        findings=findings,
+        started=execution.started,
+        ended=execution.ended,
+        interrupted_by=execution.interrupted_by,
+        still_running=execution.still_running,
+    )
+
+
+def _unseen(plan: Plan, results: Sequence[StepResult], words: str) -> tuple[ServerResult, ...]:
+    """LEFT for what nothing was sent for, UNKNOWN for the rest."""
+    touched = {result.subject_id for result in results if result.state not in UNTOUCHED}
+    return tuple(
+        ServerResult(
+            id=server.id,
+            name=server.name,
+            action=str(server.action),
+            verdict=Verdict.UNKNOWN if server.id in touched else Verdict.LEFT,
+            reason=words if server.id in touched else "not begun",
+        )
+        for server in plan.servers
+    )
+
+
+def _again(record: RunRecord) -> str:
+    return f"nodeops resume {record.id} looks again and goes on."
+
+
+def _end(record: RunRecord, outcome: Outcome, execution: Execution) -> NodeopsError | None:
+    error = ending(outcome)
+    if execution.lost and not isinstance(error, InterruptedRunError):
+        return OutcomeUnknownError(execution.lost, hint=_again(record))
+    return error
+
+
+def _conclude(record: RunRecord, outcome: Outcome, error: NodeopsError | None, presenter: Presenter) -> int:
+    code = exit_code(error) if error else 0
+    if isinstance(error, InterruptedRunError | OutcomeUnknownError | NotVerifiedError):
+        record.leave(code, error.message, outcome)
+    else:
+        record.finish(outcome, code)
+    presenter.outcome(outcome, error.message if error else success(outcome), error)
+    if error:
+        raise error
+    return 0

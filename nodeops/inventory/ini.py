@@ -118,7 +118,7 @@ class Document:
             if name != ALL and not self._parents[name]:
                 self.groups[ALL].children[name] = 0
         self._link()
-        self._measure(ALL, 0)
+        self._measure()
 
     def _link(self) -> None:
         self._parents = {name: [] for name in self.groups}
@@ -140,13 +140,14 @@ class Document:
                 queue += self.groups[name].children
         return False
 
-    def _measure(self, name: str, depth: int) -> None:
+    def _measure(self) -> None:
         """A group's depth is its longest way up to `all`."""
-        if depth <= self._depths.get(name, -1):
-            return
-        self._depths[name] = depth
-        for child in self.groups[name].children:
-            self._measure(child, depth + 1)
+        queue = [(ALL, 0)]
+        while queue:
+            name, depth = queue.pop()
+            if depth > self._depths.get(name, -1):
+                self._depths[name] = depth
+                queue += [(child, depth + 1) for child in self.groups[name].children]
 
     def _strength(self, group: Group) -> tuple[int, int, str]:
         return self._depths[group.name], group.priority, group.name

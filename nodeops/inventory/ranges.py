@@ -5,9 +5,13 @@ Everything here raises `ValueError` with words for the operator.
 """
 
 import re
+from collections.abc import Sequence
 from ipaddress import AddressValueError, IPv6Address
 from string import ascii_letters
 
+MOST_HOSTS = 100_000
+"""In one pattern; more is a slip of the finger."""
+MOST_RANGES = 20
 _RANGE = r"\[(?:[a-z]:[a-z]|[0-9]+:[0-9]+)(?::[0-9]+)?\]"
 _HEX_RANGE = re.compile(r"\[[0-9a-f]+:[0-9a-f]+(?::[0-9]+)?\]", re.IGNORECASE)
 _LABEL = rf"(?:\w|{_RANGE})(?:[\w-]|{_RANGE})*(?<![_-])"
@@ -19,6 +23,8 @@ _FIRST_RANGE = re.compile(r"([^\[]*)\[([^\]]*)\](.*)", re.DOTALL)
 
 def hosts_of(pattern: str) -> tuple[list[str], int | None]:
     """Every host name a pattern stands for, and the port written behind it."""
+    if pattern.count("[") > MOST_RANGES:
+        raise ValueError(f"a pattern has more than {MOST_RANGES} ranges")
     name, port = _without_port(pattern)
     if pattern.endswith(":") and port is None:
         raise ValueError(f"{pattern!r} ends in ':', which must be followed by a port")
@@ -55,10 +61,13 @@ def expand(pattern: str) -> list[str]:
     if not found:
         raise ValueError(f"{pattern!r} has a '[' without its ']'")
     head, written, tail = found.groups()
-    return [name for item in _items(written) for name in expand(f"{head}{item}{tail}")]
+    items, tails = _items(written), expand(tail)
+    if len(items) * len(tails) > MOST_HOSTS:
+        raise ValueError(f"{pattern!r} names more than {MOST_HOSTS} hosts")
+    return [f"{head}{item}{rest}" for item in items for rest in tails]
 
 
-def _items(written: str) -> list[str]:
+def _items(written: str) -> Sequence[str]:
     bounds = written.split(":")
     if len(bounds) not in {2, 3}:
         raise ValueError(f"range [{written}] must be [begin:end] or [begin:end:step]")
@@ -76,6 +85,8 @@ def _items(written: str) -> list[str]:
     if _letter(begin) and _letter(end):
         return _letters(begin, end, step, written)
     numbers = range(_number(begin, written), _number(end, written) + 1, step)
+    if len(numbers) > MOST_HOSTS:
+        raise ValueError(f"range [{written}] names more than {MOST_HOSTS} hosts")
     return [str(number).zfill(width) for number in numbers]
 
 

@@ -128,7 +128,7 @@ PLAN = Plan(
             Level.WARNING,
             "storage-unknown",
             "where c01 keeps its disks is not known",
-            "Say storage=shared or storage=local for it in the inventory.",
+            "Set its nodeops_storage to shared or local in the inventory.",
             "c01",
         ),
     ),

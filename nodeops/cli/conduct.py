@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from nodeops import plan_file
 from nodeops.cli import ask, refusal
 from nodeops.cli.desk import Desk
 from nodeops.cli.history import find_run
@@ -90,7 +91,7 @@ def make_plan(task: Task, facts: DrainFacts) -> Plan:
 
 def _objection(plan: Plan, task: Task, presenter: Presenter) -> NodeopsError | None:
     if task.approved is not None and task.approved.digest != plan.digest:
-        lines = refusal.difference(task.approved, plan)
+        lines = plan_file.difference(task.approved, plan)
         presenter.stale(lines)
         return StalePlanError(
             f"{plan.host}: {count(len(lines), 'thing')} changed since the plan was approved",
@@ -101,14 +102,13 @@ def _objection(plan: Plan, task: Task, presenter: Presenter) -> NodeopsError | N
 
 def _only_show(plan: Plan, error: NodeopsError | None, presenter: Presenter, manner: Manner) -> int:
     code = PLAN_HAS_CHANGES if manner.exit_code and plan.steps else 0
-    presenter.plan(plan, error=error, code=code)
-    if manner.out:
-        from nodeops import plan_file
-
-        plan_file.write(manner.out, plan)
-        presenter.say(f"plan {plan.digest} is in {manner.out}")
+    if str(manner.out) != "-" or error:
+        presenter.plan(plan, error=error, code=code)
     if error:
         raise error
+    if manner.out:
+        plan_file.write(manner.out, plan)
+        presenter.say(f"plan {plan.digest} is in {manner.out}")
     return code
 
 
@@ -129,14 +129,7 @@ def _question(plan: Plan, before: RunInfo | None) -> str:
 
 def apply_file(desk: Desk, path: Path, manner: Manner) -> int:
     """Run an approved plan, or raise `StalePlanError` with the difference shown."""
-    from nodeops import plan_file
-
-    approved = plan_file.read(path)
-    key = cloud_key(desk.world().identity())
-    if approved.cloud != key:
-        raise StalePlanError(
-            f"{path} was made for {approved.cloud}, this is {key}", hint="Choose its cloud with --os-cloud."
-        )
+    approved = plan_file.read(path, cloud=cloud_key(desk.world().identity()))
     return carry_out(desk, _task_of(approved, approved), manner)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from nodeops.errors import NeedsMoreRiskError, NodeopsError, RefusedError
-from nodeops.plan import Action, Finding, Level, Plan, ServerPlan
+from nodeops.plan import Finding, Level, Plan
 from nodeops.report.figures import count, duration
 
 NAMES = 4
@@ -45,29 +45,3 @@ def with_window(plan: Plan, window: float | None) -> Plan:
             "Raise --parallel, or drain a part of it in each window: what was moved stays moved.",
         )
     return replace(plan, findings=(*plan.findings, finding))
-
-
-def difference(approved: Plan, now: Plan) -> tuple[str, ...]:
-    """What is no longer as approved, a line for each server and step."""
-    lines = []
-    before, after = {s.id: s for s in approved.servers}, {s.id: s for s in now.servers}
-    for id_, server in before.items():
-        new = after.get(id_)
-        if new is None:
-            lines.append(f"{server.name}: is not on {approved.host} any more")
-        elif (server.action, server.target) != (new.action, new.target) or server.refused != new.refused:
-            lines.append(f"{server.name}: was to {_intent(server)}, is now to {_intent(new)}")
-    lines += [f"{server.name}: came to {approved.host}" for id_, server in after.items() if id_ not in before]
-    if not lines:
-        old, new_steps = {s.id for s in approved.steps}, {s.id for s in now.steps}
-        lines += [f"{step}: is not needed any more" for step in sorted(old - new_steps)]
-        lines += [f"{step}: is needed now" for step in sorted(new_steps - old)]
-    return tuple(lines)
-
-
-def _intent(server: ServerPlan) -> str:
-    if server.refused:
-        return f"stay ({server.refusals[0].refusal_class})"
-    if server.action is Action.NONE:
-        return "be left alone"
-    return f"{server.action} to {server.target}" if server.target else str(server.action)

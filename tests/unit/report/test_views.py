@@ -62,7 +62,7 @@ def test_a_plan_shows_hosts_before_and_after() -> None:
     text = text_of(PlanView(PLAN), 80)
     assert "8 → 14 of 64" in text
     assert "79 → 111 of 120 GiB" in text
-    assert "hint: Say storage=shared" in text
+    assert "hint: Set its nodeops_storage" in text
 
 
 def test_a_hundred_refused_servers_of_one_reason_are_one_group() -> None:

@@ -111,43 +111,45 @@ class Document:
             self._settle_host(host)
 
     def _adopt(self) -> None:
-        """Link children to parents; refuse loops; measure depths."""
+        """Link children to parents, every group below `all`; refuse loops; measure depths."""
         self.groups[ALL].children.setdefault(UNGROUPED, 0)
-        self._link()
+        parents: dict[str, list[str]] = {name: [] for name in self.groups}
+        for group in self.groups.values():
+            for child in group.children:
+                parents[child].append(group.name)
         for name in self.groups:
-            if name != ALL and not self._parents[name]:
+            if name != ALL and not parents[name]:
                 self.groups[ALL].children[name] = 0
-        self._link()
+                parents[name].append(ALL)
+        self._parents = parents
         self._measure()
 
-    def _link(self) -> None:
-        self._parents = {name: [] for name in self.groups}
-        for group in self.groups.values():
-            for child, line in group.children.items():
-                if child == group.name or self._below(child, group.name):
-                    self.fail(line, f"group {child} would be above and below group {group.name}")
-                self._parents[child].append(group.name)
-
-    def _below(self, top: str, wanted: str) -> bool:
-        seen: set[str] = set()
-        queue = [top]
-        while queue:
-            name = queue.pop()
-            if name == wanted:
-                return True
-            if name not in seen and name in self.groups:
-                seen.add(name)
-                queue += self.groups[name].children
-        return False
-
     def _measure(self) -> None:
-        """A group's depth is its longest way up to `all`."""
-        queue = [(ALL, 0)]
-        while queue:
-            name, depth = queue.pop()
-            if depth > self._depths.get(name, -1):
-                self._depths[name] = depth
-                queue += [(child, depth + 1) for child in self.groups[name].children]
+        """A group's depth is its longest way up to `all`; a group in a loop has none."""
+        waits_for = {name: len(parents) for name, parents in self._parents.items()}
+        ready = [name for name, number in waits_for.items() if not number]
+        depths = dict.fromkeys(self.groups, 0)
+        while ready:
+            name = ready.pop()
+            for child in self.groups[name].children:
+                depths[child] = max(depths[child], depths[name] + 1)
+                waits_for[child] -= 1
+                if not waits_for[child]:
+                    ready.append(child)
+        self._depths = depths
+        looped = {name for name, number in waits_for.items() if number}
+        if looped:
+            self._fail_for_loop(looped)
+
+    def _fail_for_loop(self, looped: set[str]) -> NoReturn:
+        """Going up from a group that waits for ever leads into the loop it waits for."""
+        name, seen = min(looped), set[str]()
+        while name not in seen:
+            seen.add(name)
+            name = next(parent for parent in self._parents[name] if parent in looped)
+        parent = next(parent for parent in self._parents[name] if parent in looped)
+        line = self.groups[parent].children[name] or self.groups[name].line
+        self.fail(line, f"group {name} would be above and below group {parent}")
 
     def _strength(self, group: Group) -> tuple[int, int, str]:
         return self._depths[group.name], group.priority, group.name

@@ -47,6 +47,9 @@ def bonds(scene: Scene, server: Server, stance: Stance) -> tuple[Bond, ...]:
         found += _running(scene, server, stance)
     if stance.moved_as == "stopped":
         found.append(Bond(Way.COLD))
+    if specified(server, "tpm_version") and any(bond.way is Way.SHELVE for bond in found):
+        words = "it has an emulated TPM, and nova does not shelve such a server"
+        found.append(Bond(Way.NONE, Bar("vtpm", words, overridable=False)))
     return tuple(found)
 
 

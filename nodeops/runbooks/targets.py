@@ -213,12 +213,15 @@ def _allows(metadata: Mapping[str, frozenset[str]], key: str, value: str) -> boo
 def _blame(
     scene: Scene, server: Server, unmet: Mapping[str, tuple[Unmet, ...]], hosts: Sequence[Host]
 ) -> Bar:
-    """The single condition that shuts out the most hosts by itself; else the one most hosts fail."""
+    """The single condition that shuts out the most hosts by itself; else the one most hosts fail.
+
+    What the operator chose comes first: it is the easiest to choose differently.
+    """
     if not unmet:
         return Bar("no-target", "there is no other host")
     alone = Counter(conditions[0] for conditions in unmet.values() if len(conditions) == 1)
     some = alone or Counter(condition for conditions in unmet.values() for condition in conditions)
-    blamed = min(some, key=lambda condition: (-some[condition], condition.words))
+    blamed = min(some, key=lambda each: (each is not CHOSEN or each not in alone, -some[each], each.words))
     if blamed is ROOM:
         short = [host for host in hosts if ROOM in unmet.get(host.name, ())]
         near = [host for host in short if len(unmet[host.name]) == 1]

@@ -1,0 +1,241 @@
+"""Facts, options and expectations from the compact JSON of `tests/plans/*.json`.
+
+What a case does not say has a default: host c01 is planned for (`host_says` tells of it), c02 and c03 are
+empty and take anything, servers are ACTIVE and small, storage is shared. Placement's answer is worked out from
+the room unless a server says which hosts it names (`candidates`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nodeops.facts import (
+    Aggregate,
+    DrainFacts,
+    Fault,
+    Flavor,
+    Host,
+    HostSettings,
+    Identity,
+    Learnt,
+    Migration,
+    Moved,
+    Port,
+    PowerState,
+    Resource,
+    Server,
+    ServerGroup,
+    Storage,
+)
+from nodeops.plan import Plan, Risk
+from nodeops.runbooks.drain import plan_drain
+from nodeops.runbooks.options import MoveOptions
+from nodeops.runbooks.scene import flavor_shape
+from nodeops.runbooks.undrain import plan_undrain
+
+STATUS = {
+    "active": "ACTIVE",
+    "paused": "PAUSED",
+    "stopped": "SHUTOFF",
+    "suspended": "SUSPENDED",
+    "rescued": "RESCUE",
+    "shelved": "SHELVED",
+    "shelved_offloaded": "SHELVED_OFFLOADED",
+    "resized": "VERIFY_RESIZE",
+    "error": "ERROR",
+    "building": "BUILD",
+    "soft-delete": "SOFT_DELETED",
+}
+POWER = {
+    "paused": PowerState.PAUSED,
+    "stopped": PowerState.SHUTDOWN,
+    "suspended": PowerState.SHUTDOWN,
+    "shelved": PowerState.SHUTDOWN,
+    "shelved_offloaded": PowerState.NOSTATE,
+    "building": PowerState.NOSTATE,
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One file of `tests/plans`."""
+
+    facts: DrainFacts
+    options: MoveOptions
+    runbook: str
+    force: bool
+    expect: Mapping[str, Any]
+
+    def plan(self) -> Plan:
+        if self.runbook == "undrain":
+            return plan_undrain(self.facts, self.options, force=self.force)
+        return plan_drain(self.facts, self.options)
+
+
+def case_of(data: Mapping[str, Any]) -> Case:
+    said = dict(data.get("options", {}))
+    options = MoveOptions(
+        **{
+            **said,
+            "allow": frozenset(said.get("allow", ())),
+            "risk": Risk[said.get("risk", "live").upper()],
+            "to": tuple(said.get("to", ())),
+        }
+    )
+    return Case(
+        facts=facts_of(data),
+        options=options,
+        runbook=data.get("runbook", "drain"),
+        force=data.get("force", False),
+        expect=data.get("expect", {}),
+    )
+
+
+def facts_of(data: Mapping[str, Any]) -> DrainFacts:
+    said = data.get("hosts", {"c02": {}, "c03": {}})
+    drained = data.get("host", "c01")
+    hosts = tuple(host_of(name, each) for name, each in {drained: data.get("host_says", {}), **said}.items())
+    servers = tuple(server_of(each, drained) for each in data.get("servers", ()))
+    aggregates = tuple(
+        Aggregate(name, tuple(each["hosts"]), each.get("metadata", {}))
+        for name, each in data.get("aggregates", {}).items()
+    )
+    return DrainFacts(
+        identity=Identity(
+            "test", "http://keystone", "RegionOne", "op", "admin", data.get("microversion", "2.104")
+        ),
+        host=next(host for host in hosts if host.name == drained),
+        hosts=hosts,
+        servers=servers,
+        shapes={
+            server.id: each.get("shape", flavor_shape(server))
+            for server, each in zip(servers, data.get("servers", ()), strict=True)
+        },
+        candidates=_candidates(data, servers, hosts),
+        aggregates=aggregates,
+        groups=tuple(_group(name, each, servers) for name, each in data.get("groups", {}).items()),
+        ports=tuple(
+            Port(f"port-{index}", each["server"], each.get("host", drained), "ACTIVE", "ovs", each["vnic"])
+            for index, each in enumerate(data.get("ports", ()))
+        ),
+        migrations=tuple(
+            migration_of(index, each, drained) for index, each in enumerate(data.get("migrations", ()))
+        ),
+        settings={
+            name: HostSettings(Storage(each.get("storage", "shared")), each.get("rate_mib"))
+            for name, each in data.get("settings", {host.name: {} for host in hosts}).items()
+        },
+        learnt=Learnt(**data["learnt"]) if "learnt" in data else None,
+        moved=tuple(
+            Moved(
+                each["server"],
+                each["server"],
+                drained,
+                each["target"],
+                {"vm_state": each.get("vm_state", "active")},
+            )
+            for each in data.get("moved", ())
+        ),
+        begun=frozenset(data.get("begun", ())),
+        unseen=tuple(data.get("unseen", ())),
+    )
+
+
+def host_of(name: str, said: Mapping[str, Any]) -> Host:
+    room = {"VCPU": 64, "MEMORY_MB": 65536, "DISK_GB": 2000} | said.get("room", {})
+    used = said.get("used", {})
+    return Host(
+        name=name,
+        service_id=f"service-{name}",
+        zone=said.get("zone", "nova"),
+        enabled=said.get("enabled", True),
+        up=said.get("up", True),
+        forced_down=said.get("forced_down", False),
+        disabled_reason=said.get("reason", ""),
+        node=name,
+        provider_id=f"provider-{name}",
+        hypervisor_type=said.get("kind", "QEMU"),
+        traits=frozenset(said.get("traits", ())),
+        resources={each: Resource(capacity, used.get(each, 0)) for each, capacity in room.items()},
+    )
+
+
+def server_of(said: Mapping[str, Any], drained: str) -> Server:
+    vm_state = said.get("vm_state", "active")
+    flavor = Flavor(
+        name=said.get("flavor", "small"),
+        vcpus=said.get("vcpus", 1),
+        ram_mb=said.get("ram", 1024),
+        disk_gb=said.get("disk", 10),
+        ephemeral_gb=said.get("ephemeral", 0),
+        extra_specs=said.get("specs", {}),
+    )
+    return Server(
+        id=said["name"],
+        name=said["name"],
+        host=said.get("host", drained),
+        node=said.get("host", drained),
+        status=said.get("status", STATUS.get(vm_state, vm_state.upper())),
+        vm_state=vm_state,
+        task_state=said.get("task"),
+        power_state=said.get("power", POWER.get(vm_state, PowerState.RUNNING)),
+        flavor=flavor,
+        project_id=said.get("project", "project"),
+        locked="locked" in said,
+        locked_reason=said.get("locked", ""),
+        image_id=None if said.get("boot") == "volume" else "image",
+        image_properties=said.get("image", {}),
+        zone=said.get("zone", "nova"),
+        pinned_zone=said.get("pinned"),
+        hints=said.get("hints", {}),
+        fault=Fault(said["fault"]) if "fault" in said else None,
+    )
+
+
+def migration_of(index: int, said: Mapping[str, Any], drained: str) -> Migration:
+    return Migration(
+        id=said.get("id", index + 1),
+        uuid=f"migration-{index}",
+        server_id=said["server"],
+        type=said.get("type", "live-migration"),
+        status=said["status"],
+        source=said.get("source", drained),
+        target=said.get("target"),
+    )
+
+
+def _group(name: str, said: Mapping[str, Any], servers: tuple[Server, ...]) -> ServerGroup:
+    """Members elsewhere are given with their host; those among the servers are where these are."""
+    here = {server.id: server.host for server in servers}
+    members: Mapping[str, str | None] = said["members"]
+    return ServerGroup(
+        id=name,
+        name=name,
+        policy=said["policy"],
+        members=tuple(members),
+        max_server_per_host=said.get("most", 1),
+        member_hosts={each: here.get(each, host) for each, host in members.items()},
+    )
+
+
+def _candidates(
+    data: Mapping[str, Any], servers: tuple[Server, ...], hosts: tuple[Host, ...]
+) -> dict[str, frozenset[str]]:
+    if data.get("placement") == "unseen":
+        return {}
+    found = {}
+    for server, said in zip(servers, data.get("servers", ()), strict=True):
+        shape = said.get("shape", flavor_shape(server))
+        traits = {
+            name.removeprefix("trait:")
+            for name, value in server.flavor.extra_specs.items()
+            if value == "required"
+        }
+        fitting = frozenset(
+            host.name
+            for host in hosts
+            if traits <= host.traits
+            and all(name in host.resources and host.resources[name].free >= n for name, n in shape.items())
+        )
+        found[server.id] = frozenset(said["candidates"]) if "candidates" in said else fitting
+    return found

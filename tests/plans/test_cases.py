@@ -1,0 +1,126 @@
+"""Every file of this directory is a case: facts and options, and what must be planned for them."""
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodeops.plan import Action, Plan, ServerPlan
+from nodeops.runbooks.classes import CLASSES
+from nodeops.runbooks.classify import concerned
+from nodeops.runbooks.scene import Scene
+from tests.plans.form import Case, case_of
+
+CASES = sorted(Path(__file__).parent.glob("*.json"))
+
+
+@pytest.fixture(params=CASES, ids=lambda path: path.stem)
+def case(request: pytest.FixtureRequest) -> Case:
+    path: Path = request.param
+    return case_of(json.loads(path.read_text(encoding="utf-8")))
+
+
+def test_there_are_cases() -> None:
+    assert len(CASES) >= 60
+
+
+def test_expectation(case: Case) -> None:
+    plan = case.plan()
+    servers = {server.name: server for server in plan.servers}
+    expect = case.expect
+    assert set(servers) == set(expect.get("servers", servers))
+    for name, wanted in expect.get("servers", {}).items():
+        assert _told(plan, servers[name], wanted) == wanted, name
+    for key, told in {
+        "fits": plan.fits,
+        "steps": [step.id for step in plan.steps],
+        "expected_seconds": plan.expected_seconds,
+    }.items():
+        assert told == expect.get(key, told), key
+    for key in ("findings", "no_findings"):
+        codes = {finding.code for finding in plan.findings}
+        for code in expect.get(key, ()):
+            assert (code in codes) is (key == "findings"), (code, codes)
+    assert {load.host: load.servers_in for load in plan.targets} == expect.get(
+        "targets", {load.host: load.servers_in for load in plan.targets}
+    )
+
+
+def _told(plan: Plan, server: ServerPlan, wanted: dict[str, Any]) -> dict[str, Any]:
+    """Of what the plan says of a server, what the case asks about."""
+    steps = [step for step in plan.steps if step.subject_id == server.id]
+    refusal = server.refusals[0] if server.refusals else None
+    words = " / ".join(each.reason for each in server.refusals)
+    told: dict[str, Any] = {
+        "action": str(server.action),
+        "target": server.target,
+        "refused": [each.refusal_class for each in server.refusals],
+        "override": refusal.override if refusal else None,
+        "refusal_risk": refusal.risk.name.lower() if refusal and refusal.risk is not None else None,
+        "steps": [step.id.replace(f":{server.id}", "") for step in steps],
+        "risk": server.risk.name.lower(),
+        "verdict": str(server.expected_verdict),
+        "ends_as": server.state.get("vm_state"),
+        "seconds": server.expected_seconds,
+        "disk_gb": server.disk_gb,
+    }
+    for key, text in (("says", words), ("why", server.why)):
+        if key in wanted:
+            told[key] = wanted[key] if wanted[key] in text else text
+    return {key: told[key] for key in wanted}
+
+
+def test_every_server_has_one_answer(case: Case) -> None:
+    plan = case.plan()
+    told = [server.id for server in plan.servers]
+    assert len(told) == len(set(told))
+    if case.runbook == "drain":
+        assert set(told) == {server.id for server in concerned(Scene(case.facts, case.options))}
+    for server in plan.servers:
+        steps = [step for step in plan.steps if step.subject_id == server.id]
+        assert bool(steps) == (not server.refused and bool(steps))
+        if not steps:
+            assert server.action is Action.NONE
+            assert server.refused or server.why
+
+
+def test_a_refusal_has_words(case: Case) -> None:
+    for server in case.plan().servers:
+        classes = [refusal.refusal_class for refusal in server.refusals]
+        assert len(classes) == len(set(classes))
+        for refusal in server.refusals:
+            assert refusal.refusal_class in CLASSES
+            assert len(refusal.reason) > 10
+            assert (refusal.override is None) == (refusal.risk is None)
+            assert refusal.override in {None, f"--allow {refusal.refusal_class}"}
+
+
+def test_steps_hang_together(case: Case) -> None:
+    plan = case.plan()
+    ids = [step.id for step in plan.steps]
+    assert len(ids) == len(set(ids))
+    hosts = {host.name: host for host in case.facts.hosts}
+    for step in plan.steps:
+        assert set(step.needs) <= set(ids)
+        assert step.budget_seconds >= max(60.0, step.expected_seconds)
+        assert step.why
+        if step.target is not None and case.runbook == "drain":
+            assert hosts[step.target].serves
+            assert step.target != plan.host
+        restored = step.params.get("restores")
+        assert restored is None or restored in ids
+
+
+def test_the_order_of_the_facts_does_not_matter(case: Case) -> None:
+    shuffled = random.Random(7)  # noqa: S311 - a shuffle that is the same each time
+    facts = case.facts
+    other = replace(
+        facts,
+        hosts=tuple(shuffled.sample(facts.hosts, len(facts.hosts))),
+        servers=tuple(shuffled.sample(facts.servers, len(facts.servers))),
+        groups=tuple(shuffled.sample(facts.groups, len(facts.groups))),
+    )
+    assert replace(case, facts=other).plan().digest == case.plan().digest

@@ -11,6 +11,7 @@ from nodeops.world import View
 DELETING = frozenset({"deleting", "soft-deleting"})
 """`nova/compute/task_states.py`."""
 RESIZING = frozenset({"resize_prep", "resize_migrating", "resize_migrated", "resize_finish"})
+_BEFORE_THE_COPY = ("conductor_", "compute_check_can_live_migrate_")
 NO_VALID_HOST = "no valid host"
 
 _WILL_NOT_CHANGE = frozenset(
@@ -59,12 +60,12 @@ def newest(migrations: tuple[Migration, ...], types: frozenset[str]) -> Migratio
 def target_was_refused(explanation: Explanation | None) -> bool:
     """Whether another target may do.
 
-    The conductor refuses a target before the source or the target had any part in it
-    (`nova/conductor/tasks/live_migrate.py`, `nova/conductor/tasks/migrate.py`).
+    The conductor asks the scheduler and then both hosts before anything is copied; what it refuses is this
+    target (`nova/conductor/tasks/live_migrate.py`, `_find_destination`; `nova/conductor/tasks/migrate.py`).
     """
     if explanation is None:
         return False
-    return explanation.event.startswith("conductor") or NO_VALID_HOST in explanation.words.lower()
+    return explanation.event.startswith(_BEFORE_THE_COPY) or NO_VALID_HOST in explanation.words.lower()
 
 
 def answer_refused(step: Step, error: ApiError) -> Look:

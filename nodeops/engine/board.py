@@ -82,18 +82,14 @@ class Board:
             step for key, step in self.steps.items() if key not in self.results and key not in self.moving
         ]
 
-    def begun(self, subject_id: str) -> bool:
-        """Whether this run has changed that subject already: leaving it now would leave it half done."""
-        for key, result in self.results.items():
-            if self.steps[key].subject_id == subject_id and result.state is StepState.DONE:
-                return True
-        return any(each.step.subject_id == subject_id for each in self.moving.values()) or any(
-            result.subject_id == subject_id and result.state is StepState.DONE
-            for result in self.earlier.values()
-        )
+    def begun(self) -> set[str]:
+        """Subjects this run has changed already: leaving them now would leave them half done."""
+        made = [*self.results.values(), *self.earlier.values()]
+        return self.in_motion() | {each.subject_id for each in made if each.state is StepState.DONE}
 
-    def is_moving(self, subject_id: str) -> bool:
-        return any(each.step.subject_id == subject_id for each in self.moving.values())
+    def in_motion(self) -> set[str]:
+        """Subjects of the steps in flight."""
+        return {each.step.subject_id for each in self.moving.values()}
 
     def out_of(self, source: str | None, *, queued: bool | None = None) -> list[Moving]:
         """Moves in flight out of that host, in the order of sending.

@@ -18,13 +18,18 @@ class Canary:
     step_id: StepId | None = None
 
     def choose(self, board: Board) -> None:
-        """The smallest move that is pending, unless one is chosen already or there is nothing to protect."""
-        if self.passed or self.step_id is not None:
+        """The smallest move that is pending, unless one is chosen already or there is nothing to protect.
+
+        One that is found busy with something else gives way to another that is not.
+        """
+        waits = self.step_id is not None and self.step_id in board.waiting
+        if self.passed or (self.step_id is not None and not waits):
             return
         moves = [step for step in board.pending() if step.source is not None]
-        if len({step.subject_id for step in moves}) <= 1:
+        if not waits and len({step.subject_id for step in moves}) <= 1:
             self.passed = True
             return
+        moves = [step for step in moves if step.id not in board.waiting] or moves
         self.step_id = min(moves, key=lambda step: (_needs_others(step, board), step.expected_seconds)).id
 
     def settle(self, board: Board) -> str:

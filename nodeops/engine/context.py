@@ -121,8 +121,8 @@ class Context:
 
     def end(self, moving: Moving, state: StepState, words: str, *, verdict: Verdict | None = None) -> None:
         """A step that was sent has come to its end."""
-        step, now = moving.step, self.now()
-        seconds = moving.elapsed(now) if moving.began is not None else now - moving.sent_at
+        step = moving.step
+        seconds = self._seconds(moving)
         target = self._found_on(step) if state is StepState.DONE else step.target
         result = StepResult(
             step_id=step.id,
@@ -133,7 +133,7 @@ class Context:
             request_id=moving.request_id,
             target=target,
             attempts=moving.attempt,
-            seconds=max(seconds, 0.001),
+            seconds=seconds,
             verdict=verdict,
         )
         if state is StepState.DONE and step.source is not None:
@@ -144,15 +144,15 @@ class Context:
     def attempt_failed(self, moving: Moving, look: Look) -> None:
         """An attempt ended without effect: another target, another time, or the end of the step."""
         self._leave_line(moving)
-        self.failed(moving.step, look)
+        self.failed(moving.step, look, self._seconds(moving))
 
-    def failed(self, step: Step, look: Look) -> None:
+    def failed(self, step: Step, look: Look, seconds: float = 0.0) -> None:
         """As `attempt_failed`, for a step that is not in flight."""
         attempts = self.board.attempts.get(step.id, 0)
         if look.refused_target and step.target is not None:
-            self._replace_target(step, look, attempts)
+            self._replace_target(step, look, attempts, seconds)
         elif not look.retry or attempts > self.limits.retries:
-            self._give_up(step, look, look.words)
+            self._give_up(step, look, look.words, seconds)
         else:
             delay = _RETRY_DELAYS[min(max(attempts, 1), len(_RETRY_DELAYS)) - 1]
             self._retry(self.board.steps[step.id], f"{look.words}; trying again", attempts, delay)
@@ -175,7 +175,7 @@ class Context:
         attempts = self.board.attempts[step.id] = self.board.attempts.get(step.id, 1) - 1
         self._retry(self.board.steps[step.id], words, attempts, delay)
 
-    def _replace_target(self, step: Step, look: Look, attempts: int) -> None:
+    def _replace_target(self, step: Step, look: Look, attempts: int, seconds: float) -> None:
         planned = self.board.steps[step.id]
         refused = self.board.refused_targets.setdefault(step.id, set())
         refused.add(str(step.target))
@@ -184,11 +184,11 @@ class Context:
             tried_enough = len(refused) > MOST_REPLACED_TARGETS
             other = None if tried_enough else self.retarget(planned, frozenset(refused))
         if other is None:
-            self._give_up(step, look, f"{look.words}; no other host can take it")
+            self._give_up(step, look, f"{look.words}; no other host can take it", seconds)
             return
         self._retry(other, f"{look.words}; {other.target or 'any host'} instead", attempts, 0.0)
 
-    def _give_up(self, step: Step, look: Look, words: str) -> None:
+    def _give_up(self, step: Step, look: Look, words: str, seconds: float) -> None:
         result = StepResult(
             step_id=step.id,
             subject_id=step.subject_id,
@@ -198,6 +198,7 @@ class Context:
             request_id=self.board.request_ids.get(step.id, ""),
             target=step.target,
             attempts=self.board.attempts.get(step.id, 0),
+            seconds=seconds,
             verdict=look.verdict,
         )
         self._end(step, result)
@@ -208,6 +209,11 @@ class Context:
         self.record.not_sent(step, attempts, words)
         self.board.not_before[step.id] = self.now() + delay
         self.listener(Retried(step, words, self.now()))
+
+    def _seconds(self, moving: Moving) -> float:
+        """How long Nova worked on the attempt; never 0, which stands for none."""
+        seconds = self.now() - moving.sent_at if moving.began is None else moving.elapsed(self.now())
+        return max(seconds, 0.001)
 
     def _leave_line(self, moving: Moving) -> None:
         self.board.moving.pop(moving.step.id, None)

@@ -163,8 +163,9 @@ class _Loop:
         """Whether a step that is not in flight may still begin by itself."""
         if self._blind_since is not None:
             return bool(self._board.pending())
+        begun = self._board.begun()
         return any(
-            may_begin(self._context, self._canary, step)
+            may_begin(self._context, self._canary, step, begun)
             and (step.id in self._board.waiting or step.id in self._board.not_before)
             for step in self._board.pending()
         )

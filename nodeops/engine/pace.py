@@ -21,6 +21,8 @@ FEWEST_TO_COMPARE = 2
 """One move alone says nothing of how many run at once."""
 ENOUGH_LOOKS = 3
 """Looks that agree on how many a host runs at once."""
+MOST_UNCLEAR = 6
+"""Looks in a row that say nothing, after which none is worth its call."""
 MARGIN = 1.25
 """Moves that may end between two looks, over those expected to."""
 SHORTEST_TICK = 2.0
@@ -41,6 +43,9 @@ class _Source:
     seen: int = 0
     """Most that were seen at work at once at all: it runs at least so many."""
     looks: int = 0
+    """That agreed on it."""
+    unclear: int = 0
+    """Looks since the last that said something."""
 
 
 @dataclass(slots=True)
@@ -67,7 +72,8 @@ class Pace:
 
     def probing(self, source: str) -> bool:
         """Whether it is still to be found out how many that host runs at once."""
-        return self.parallel is None and self._of(source).looks == 0
+        known = self._of(source)
+        return self.parallel is None and known.looks == 0 and known.unclear < MOST_UNCLEAR
 
     def at_once(self, source: str) -> int:
         """How many of those in flight are taken to be at work, the others being queued behind them."""
@@ -77,7 +83,7 @@ class Pace:
     def wants_look(self, source: str, in_flight: int) -> bool:
         """Whether the statuses of this host's migrations would tell something new."""
         known = self._of(source)
-        if in_flight < FEWEST_TO_COMPARE:
+        if in_flight < FEWEST_TO_COMPARE or known.unclear >= MOST_UNCLEAR:
             return False
         return known.looks < (ENOUGH_LOOKS if self.parallel is None else 1)
 
@@ -87,9 +93,11 @@ class Pace:
         at_work = sum(migration.status in _AT_WORK for migration in migrations)
         queued = sum(migration.status == "queued" for migration in migrations)
         known.seen = max(known.seen, at_work)
+        known.unclear += 1
         if queued and at_work:
             known.at_once = max(known.at_once, at_work)
             known.looks += 1
+            known.unclear = 0
         elif at_work >= in_flight:
             self._idle(known, in_flight)
 
@@ -100,6 +108,7 @@ class Pace:
             known.looks = ENOUGH_LOOKS
         elif in_flight >= known.probe:
             known.probe = min(MOST_IN_FLIGHT, known.probe * 2)
+            known.unclear = 0
 
     def ended(self, expected: float, seconds: float, unseen: float) -> None:
         """A move that was expected to take so long took so long, and ended in the last `unseen` of that."""
@@ -120,6 +129,8 @@ class Pace:
 
     def wait(self, expected: float, elapsed: float) -> float:
         """Seconds until a look may find the end of a move that nothing is queued behind."""
+        if not self.observed:
+            return min(UNSURE_TICK, max(SHORTEST_WAIT, 0.35 * elapsed))
         estimate = self.estimate(expected)
         until = estimate - elapsed if elapsed < estimate else 0.2 * elapsed
         return min(LONGEST_TICK, max(SHORTEST_WAIT, until))

@@ -38,22 +38,23 @@ def readiness(board: Board, step: Step) -> tuple[Readiness, str]:
 def next_step(context: Context, canary: Canary, tried: Collection[StepId]) -> Step | None:
     """The next step to begin, None when there is none now: changes in place first, then the longest move."""
     board, now = context.board, context.now()
+    begun, in_motion = board.begun(), board.in_motion()
     startable = [
         step
         for step in board.pending()
         if step.id not in tried
         and board.not_before.get(step.id, 0.0) <= now
-        and may_begin(context, canary, step)
-        and not board.is_moving(step.subject_id)
+        and step.subject_id not in in_motion
+        and may_begin(context, canary, step, begun)
         and readiness(board, step)[0] is Readiness.GO
         and _has_room(context, step)
     ]
     return min(startable, key=_order, default=None)
 
 
-def may_begin(context: Context, canary: Canary, step: Step) -> bool:
-    """Whether it is let: what has begun with a server is brought to its end, whatever happened elsewhere."""
-    if context.board.begun(step.subject_id):
+def may_begin(context: Context, canary: Canary, step: Step, begun: Collection[str]) -> bool:
+    """Whether it is let: what has `begun` with a server is ended, whatever happened elsewhere."""
+    if step.subject_id in begun:
         return True
     return not context.halted and canary.allows(step, context.board)
 

@@ -59,6 +59,7 @@ def _interrupt(context: Context, moving: Moving, interruptible: Interruptible | 
             asked, done = interruptible.abort(context.world, step), "aborted"
         else:
             asked, done = interruptible.force_complete(context.world, step), "forced to complete"
+        done = done if asked else "and nova has nothing running to interrupt"
     except CANNOT_ASK as error:
         asked, done = "", f"could not be {'aborted' if policy is Policy.ABORT else 'forced'} ({error})"
     moving.stuck_words = f"{over}, {done}"

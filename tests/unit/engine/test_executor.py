@@ -97,6 +97,18 @@ def test_a_canary_that_somebody_else_took_is_replaced(make: MakeRun) -> None:
     assert run.sent()[0] == "live-migrate:s01"
 
 
+def test_a_canary_that_is_busy_gives_way(make: MakeRun) -> None:
+    world = small_cloud(servers=3)
+    world.nova.change("s02", task_state="image_uploading")
+    world.nova.at(50, lambda: world.nova.change("s02", task_state=None))
+    run = make(world, canary=True)
+    start = world.nova.clock.now()
+    run.go(drain(live("s01", expected=5), live("s02", expected=3), live("s03", expected=20)))
+    assert set(run.hosts().values()) == {"c02"}
+    assert run.sent() == ["live-migrate:s01", "live-migrate:s03", "live-migrate:s02"]
+    assert world.nova.clock.now() - start < 70
+
+
 @pytest.mark.parametrize("at_once", [1, 2, 3, 5])
 def test_the_source_never_idles_and_is_not_flooded(make: MakeRun, at_once: int) -> None:
     world = small_cloud(servers=20, hosts=8)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from nodeops.engine.signals import Stop
 from nodeops.events import Event, StepSent
@@ -34,8 +34,8 @@ class Drain(RuleBasedStateMachine):
         self.nova = FakeNova()
         self.touched: set[str] = set()
         """Servers that somebody else has done something to."""
-        self.interrupted = False
-        self.ended = False
+        self.stuck: set[str] = set()
+        """Servers of which a migration may still hang in Nova: it is aborted, and not tried again."""
 
     @initialize(at_once=st.sampled_from([1, 3]))
     def world(self, at_once: int) -> None:
@@ -50,6 +50,8 @@ class Drain(RuleBasedStateMachine):
     @rule(server_id=servers, behaviour=st.sampled_from([Behaviour.FAIL, Behaviour.NEVER, Behaviour.NORMAL]))
     def nova_misbehaves(self, server_id: str, behaviour: Behaviour) -> None:
         self.nova.behaviour[server_id] = behaviour
+        if behaviour is Behaviour.NEVER:
+            self.stuck.add(server_id)
 
     @rule(host=st.sampled_from(["c02", "c03"]), server_id=servers)
     def a_host_refuses(self, host: str, server_id: str) -> None:
@@ -112,7 +114,6 @@ class Drain(RuleBasedStateMachine):
         world.down = lambda now: begin < now < begin + down_for
         self.part(world)
 
-    @precondition(lambda self: not self.ended)
     @rule()
     def a_part_to_the_end(self) -> None:
         self.nova.behaviour.clear()
@@ -120,7 +121,7 @@ class Drain(RuleBasedStateMachine):
         self.part(FakeWorld(self.nova))
         for server_id in set(SERVERS) - self.touched:
             server = self.nova.servers[server_id]
-            assert server.host in {"c02", "c03"}, server
+            assert server.host in {"c02", "c03"} or server_id in self.stuck, server
             assert server.vm_state == STATES[SERVERS.index(server_id)], server
             assert server.task_state is None, server
 

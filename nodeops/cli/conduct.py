@@ -1,6 +1,6 @@
 """One command from beginning to end: gather, plan, show, ask, run, verify, report."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nodeops import plan_file
@@ -77,7 +77,9 @@ def gather(desk: Desk, task: Task, before: RunInfo | None) -> DrainFacts:
         moved = journal.moved_away(key, task.host) if task.give_back else ()
         return gather_return(view, task.host, moved, settings, journal.learnt(key))
     also = [server.id for server in before.plan.servers] if before else ()
-    return gather_drain(view, task.host, settings, journal.learnt(key), also=also)
+    facts = gather_drain(view, task.host, settings, journal.learnt(key), also=also)
+    sent = [row.step.id for row in journal.steps(before.id) if row.attempt] if before else ()
+    return replace(facts, begun=frozenset(sent))
 
 
 def make_plan(task: Task, facts: DrainFacts) -> Plan:

@@ -75,9 +75,10 @@ def gather(desk: Desk, task: Task, before: RunInfo | None) -> DrainFacts:
     settings = {name: desk.inventory().settings(name) for name in desk.inventory().places}
     if task.runbook == "undrain":
         moved = journal.moved_away(key, task.host) if task.give_back else ()
-        return gather_return(view, task.host, moved, settings, journal.learnt(key))
-    also = [server.id for server in before.plan.servers] if before else ()
-    facts = gather_drain(view, task.host, settings, journal.learnt(key), also=also)
+        facts = gather_return(view, task.host, moved, settings, journal.learnt(key))
+    else:
+        also = [server.id for server in before.plan.servers] if before else ()
+        facts = gather_drain(view, task.host, settings, journal.learnt(key), also=also)
     sent = [row.step.id for row in journal.steps(before.id) if row.attempt] if before else ()
     return replace(facts, begun=frozenset(sent))
 

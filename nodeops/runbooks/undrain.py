@@ -4,7 +4,7 @@ Given back is exactly what the last drain moved, still where it put it and in th
 was moved, stopped or deleted since is somebody's decision, and is left alone with the reason.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from nodeops.actions.service import disabled_by_nodeops
@@ -26,10 +26,11 @@ def plan_undrain(facts: DrainFacts, options: MoveOptions, *, force: bool = False
     `force` enables a host that somebody else disabled.
     """
     scene = Scene(facts, options)
-    staying = {server.id: why for server, why in _not_given_back(facts)}
-    coming = [server for server in facts.servers if server.id not in staying]
+    away = [server for server in facts.servers if server.host != facts.host.name]
+    staying = {server.id: why for server, why in _not_given_back(facts, away)}
+    coming = [server for server in away if server.id not in staying]
     decisions = decide(scene, _on_the_way_back(scene, coming), Targets(scene, [facts.host]))
-    decisions += [_left_alone(server, staying[server.id]) for server in facts.servers if server.id in staying]
+    decisions += [_left_alone(server, staying[server.id]) for server in away if server.id in staying]
     said: dict[str, Json] = {"force": force, "give_back": bool(facts.moved)}
     frame = Frame(
         runbook="undrain",
@@ -40,18 +41,16 @@ def plan_undrain(facts: DrainFacts, options: MoveOptions, *, force: bool = False
     return assemble(scene, decisions, frame)
 
 
-def _not_given_back(facts: DrainFacts) -> Iterator[tuple[Server, str]]:
+def _not_given_back(facts: DrainFacts, away: Iterable[Server]) -> Iterator[tuple[Server, str]]:
     moved = {each.server_id: each for each in facts.moved}
-    for server in facts.servers:
-        why = _changed_since(facts.host, server, moved.get(server.id))
+    for server in away:
+        why = _changed_since(server, moved.get(server.id))
         if why:
             yield server, why
 
 
-def _changed_since(host: Host, server: Server, moved: Moved | None) -> str:
+def _changed_since(server: Server, moved: Moved | None) -> str:
     """Why it is not given back, empty when it is as the drain left it."""
-    if server.host == host.name:
-        return f"is on {host.name} already"
     if moved is None:
         return "was not moved by the drain"
     if server.host != moved.target:
@@ -112,5 +111,10 @@ def _findings(scene: Scene, decisions: list[Decision], *, force: bool) -> Iterat
         if moved.server_id not in still:
             words = f"{moved.server_name} was deleted since"
             yield Finding(Level.INFO, "deleted-since", words, subject=moved.server_id)
+    for server in scene.facts.servers:
+        if server.host == host.name:
+            yield Finding(
+                Level.INFO, "back-already", f"{server.name} is on {host.name} already", subject=server.id
+            )
     yield from findings.of_room(scene, decisions)
     yield from findings.of_knowledge(scene, decisions)

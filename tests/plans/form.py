@@ -1,8 +1,8 @@
 """Facts, options and expectations from the compact JSON of `tests/plans/*.json`.
 
 What a case does not say has a default: host c01 is planned for (`host_says` tells of it), c02 and c03 are
-empty and take anything, servers are ACTIVE and small, storage is shared. Placement's answer is worked out from
-the room unless a server says which hosts it names (`candidates`).
+empty and take anything, servers are ACTIVE and small, storage is shared. Placement's answer is worked out
+from the room unless a server says which hosts it names (`candidates`).
 """
 
 from collections.abc import Mapping

@@ -34,6 +34,8 @@ def docker() -> Iterator[Daemon]:
 def mariadb_server(docker: Daemon) -> Iterator[str]:
     """URL of a MariaDB server, as its root."""
     client = DockerClient.from_env(environment=dict(os.environ))
+    if docker.ours:
+        client.containers.prune()  # of a session that was killed
     image.ensure(client)
     client.close()
     with MySqlContainer(image.IMAGE, dialect="pymysql", username="root", password="test") as container:

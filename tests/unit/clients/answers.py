@@ -113,8 +113,9 @@ def answering() -> Iterator[Script]:
                 self.close_connection = True
                 return
             raw = reply.body if isinstance(reply.body, str) else json.dumps(reply.body)
-            self.send_response(reply.status)
-            for name, value in {"Content-Type": "application/json", **reply.headers}.items():
+            self.send_response_only(reply.status)
+            standard = {"Content-Type": "application/json", "Date": self.date_time_string()}
+            for name, value in {**standard, **reply.headers}.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(raw.encode())))
             self.end_headers()

@@ -6,6 +6,7 @@ its digest is refused.
 
 import json
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,7 @@ def _step_differences(old: Plan, new: Plan) -> Iterator[str]:
     """Of servers whose intent is the same, and of the host's service."""
     told = {s.id for s in old.servers} ^ {s.id for s in new.servers}
     before, after = {s.id: s for s in old.steps}, {s.id: s for s in new.steps}
+    both = before.keys() & after.keys()
     for step_id in sorted(before.keys() | after.keys()):
         was, now = before.get(step_id), after.get(step_id)
         step = was or now
@@ -141,8 +143,14 @@ def _step_differences(old: Plan, new: Plan) -> Iterator[str]:
             yield f"{step.subject_name}: {step.action} is not needed any more"
         elif was is None:
             yield f"{step.subject_name}: {step.action} is needed now"
-        elif was.params != now.params or was.source != now.source:
+        elif _how(was, both) != _how(now, both):
             yield f"{step.subject_name}: {step.action} would be made differently"
+
+
+def _how(step: Step, known: AbstractSet[str]) -> tuple[object, ...]:
+    """What is done and after what, without what only one of the plans has."""
+    needs = [need for need in step.needs if need in known]
+    return step.source, step.target, dict(step.params), needs, step.gates, step.risk
 
 
 def _text(path: Path, name: str) -> str:

@@ -1,0 +1,256 @@
+"""The simulated hosts do what they say, seen through the real APIs."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from nodeops.lab import hosts
+from nodeops.lab.hypervisor.guests import GuestStore
+from nodeops.lab.hypervisor.places import HostPlace
+from nodeops.lab.hypervisor.settings import Storage, read_settings, write_settings
+from tests.lab.bed import Bed
+
+MIB = 1024 * 1024
+SLOW = {"nodeops:migration-rate": "128"}
+"""MiB/s: the 512 MiB of m1.tiny take four seconds."""
+
+
+def server(bed: Bed, name: str) -> dict[str, Any]:
+    return bed.servers()[name]
+
+
+def seen(bed: Bed, name: str) -> tuple[str, str, str | None]:
+    """Return status, host and task of a server."""
+    found = server(bed, name)
+    return found["status"], found["OS-EXT-SRV-ATTR:host"], found["OS-EXT-STS:task_state"]
+
+
+def migrate(bed: Bed, name: str, target: str | None, *, block: str | bool = "auto") -> None:
+    bed.act(name, {"os-migrateLive": {"host": target, "block_migration": block}})
+
+
+def idle(bed: Bed, name: str) -> None:
+    bed.until(lambda: server(bed, name)["OS-EXT-STS:task_state"] is None)
+
+
+def running(bed: Bed, name: str) -> dict[str, Any]:
+    """Return the figures of the migration that runs, once it does."""
+    path = f"/servers/{server(bed, name)['id']}/migrations"
+    found: list[dict[str, Any]] = []
+
+    def runs() -> bool:
+        found[:] = bed.cloud.compute.get(path, microversion="2.80").json()["migrations"]
+        return bool(found) and found[0]["status"] == "running" and bool(found[0]["memory_total_bytes"])
+
+    bed.until(runs)
+    return found[0]
+
+
+def last_migration(bed: Bed, name: str) -> tuple[str, str]:
+    """Return status and target of the server's last migration record."""
+    path = f"/os-migrations?instance_uuid={server(bed, name)['id']}"
+    found = bed.cloud.compute.get(path, microversion="2.80").json()["migrations"][0]
+    return found["status"], found["dest_compute"]
+
+
+def bindings(bed: Bed, name: str) -> tuple[str, list[tuple[str, str]]]:
+    """Return the status of the server's port and its bindings."""
+    port = next(iter(bed.cloud.network.ports(device_id=server(bed, name)["id"])))
+    held = bed.cloud.network.get(f"/ports/{port.id}/bindings").json()["bindings"]
+    return port.status, sorted((binding["host"], binding["status"]) for binding in held)
+
+
+def wired(bed: Bed, name: str, host: str) -> None:
+    """Wait until the server's port is ACTIVE and bound on this host only."""
+    bed.until(lambda: bindings(bed, name) == ("ACTIVE", [(host, "ACTIVE")]), 15.0)
+
+
+@pytest.fixture
+def local_disks(bed: Bed) -> Iterator[None]:
+    """Every host keeps its servers' disks on itself for the time of a test."""
+    before = read_settings(bed.root)
+    shapes = tuple(replace(shape, storage=Storage.LOCAL) for shape in before.hosts)
+    write_settings(bed.root, replace(before, hosts=shapes))
+    yield
+    write_settings(bed.root, before)
+
+
+def test_a_live_migration_takes_memory_by_rate_and_shows_its_figures(bed: Bed) -> None:
+    (name,) = bed.boot("c01", 1, metadata=SLOW)
+    began = time.monotonic()
+    migrate(bed, name, "c02")
+    figures = running(bed, name)
+    assert figures["memory_total_bytes"] == 512 * MIB
+    assert figures["memory_processed_bytes"] + figures["memory_remaining_bytes"] == 512 * MIB
+    assert figures["disk_total_bytes"] == 0
+    idle(bed, name)
+    assert time.monotonic() - began >= 4.0
+    assert seen(bed, name) == ("ACTIVE", "c02", None)
+    assert last_migration(bed, name) == ("completed", "c02")
+    wired(bed, name, "c02")
+
+
+@pytest.mark.usefixtures("local_disks")
+def test_local_disks_are_copied_or_refused(bed: Bed) -> None:
+    (name,) = bed.boot("c01", 1, metadata=SLOW)
+    migrate(bed, name, "c02", block=False)
+    idle(bed, name)
+    assert seen(bed, name) == ("ACTIVE", "c01", None)
+    assert last_migration(bed, name)[0] == "error"
+    migrate(bed, name, "c02")
+    assert running(bed, name)["disk_total_bytes"] == 1024 * MIB
+    idle(bed, name)
+    assert seen(bed, name) == ("ACTIVE", "c02", None)
+
+
+def test_a_block_migration_of_shared_disks_is_refused(bed: Bed) -> None:
+    (name,) = bed.boot("c01", 1)
+    migrate(bed, name, "c02", block=True)
+    idle(bed, name)
+    assert seen(bed, name) == ("ACTIVE", "c01", None)
+    assert last_migration(bed, name)[0] == "error"
+
+
+@pytest.mark.parametrize(
+    ("way", "host", "ends"), [("abort", "c01", "cancelled"), ("force", "c02", "completed")]
+)
+def test_what_never_converges_ends_by_abort_or_force(bed: Bed, way: str, host: str, ends: str) -> None:
+    (name,) = bed.boot("c01", 1)
+    bed.fault("host", "never-converge", "--server", name)
+    migrate(bed, name, "c02")
+    path = f"/servers/{server(bed, name)['id']}/migrations/{running(bed, name)['id']}"
+    time.sleep(4)
+    assert running(bed, name)["memory_processed_bytes"] > 512 * MIB
+    if way == "abort":
+        answer = bed.cloud.compute.delete(path, microversion="2.80")
+    else:
+        answer = bed.cloud.compute.post(f"{path}/action", json={"force_complete": None}, microversion="2.80")
+    answer.raise_for_status()
+    idle(bed, name)
+    bed.until(lambda: last_migration(bed, name) == (ends, "c02"))
+    assert seen(bed, name) == ("ACTIVE", host, None)
+    wired(bed, name, host)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "host", "record"),
+    [
+        ("refuse", "ACTIVE", "c01", "error"),
+        ("fail-before", "ACTIVE", "c01", "failed"),
+        ("fail-copy", "ACTIVE", "c01", "failed"),
+        ("fail-after", "ERROR", "c02", "error"),
+        ("break-check", "ERROR", "c01", "error"),
+    ],
+)
+def test_live_migrations_fail_where_they_are_told(
+    bed: Bed, fault: str, status: str, host: str, record: str
+) -> None:
+    (name,) = bed.boot("c01", 1)
+    bed.fault("host", fault, "--server", name, "--times", "1")
+    migrate(bed, name, "c02")
+    bed.until(lambda: seen(bed, name)[::2] == (status, None))
+    bed.until(lambda: last_migration(bed, name)[0] == record)
+    assert seen(bed, name) == (status, host, None)
+    assert [guest.name for guest in GuestStore(HostPlace(bed.root, host).guests).all()]
+
+
+def test_a_split_leaves_the_row_behind(bed: Bed) -> None:
+    (name,) = bed.boot("c01", 1)
+    bed.fault("host", "split", "--server", name)
+    migrate(bed, name, "c02")
+    bed.until(lambda: last_migration(bed, name) == ("completed", "c02"))
+    assert seen(bed, name) == ("MIGRATING", "c01", "migrating")
+    assert GuestStore(HostPlace(bed.root, "c01").guests).all() == []
+    bed.until(lambda: bindings(bed, name) == ("ACTIVE", [("c01", "INACTIVE"), ("c02", "ACTIVE")]), 15.0)
+    GuestStore(HostPlace(bed.root, "c02").guests).remove(server(bed, name)["id"])
+
+
+def test_a_hang_hears_nothing_until_it_is_cleared(bed: Bed) -> None:
+    (name,) = bed.boot("c01", 1)
+    bed.fault("host", "hang", "--server", name)
+    migrate(bed, name, "c02")
+    path = f"/servers/{server(bed, name)['id']}/migrations/{running(bed, name)['id']}"
+    bed.cloud.compute.delete(path, microversion="2.80").raise_for_status()
+    time.sleep(3)
+    assert seen(bed, name) == ("MIGRATING", "c01", "migrating")
+    bed.fault("clear")
+    idle(bed, name)
+    assert seen(bed, name) == ("ACTIVE", "c01", None)
+
+
+@pytest.mark.parametrize(
+    ("put", "status"), [({"pause": None}, "PAUSED"), ({"suspend": None}, "SUSPENDED")], ids=str
+)
+def test_states_survive_the_death_of_nova_compute(bed: Bed, put: dict[str, Any], status: str) -> None:
+    (name,) = bed.boot("c01", 1)
+    bed.act(name, put)
+    bed.until(lambda: seen(bed, name) == (status, "c01", None))
+    hosts.stop_compute(bed.root, "c01")
+    bed.until(lambda: bed.service("c01")["state"] == "down")
+    assert next(iter(bed.cloud.network.agents(host="c01"))).is_alive
+    hosts.start(bed.root, "c01")
+    bed.until(lambda: bed.service("c01")["state"] == "up")
+    assert seen(bed, name) == (status, "c01", None)
+
+
+def test_a_paused_server_arrives_paused(bed: Bed) -> None:
+    (name,) = bed.boot("c01", 1)
+    bed.act(name, {"pause": None})
+    bed.until(lambda: seen(bed, name) == ("PAUSED", "c01", None))
+    migrate(bed, name, "c02")
+    bed.until(lambda: seen(bed, name) == ("PAUSED", "c02", None))
+
+
+@pytest.mark.parametrize(("end", "host"), [("confirmResize", "c03"), ("revertResize", "c01")])
+def test_cold_migration_and_both_its_ends(bed: Bed, end: str, host: str) -> None:
+    (name,) = bed.boot("c01", 1)
+    bed.act(name, {"migrate": {"host": "c03"}})
+    bed.until(lambda: seen(bed, name) == ("VERIFY_RESIZE", "c03", None))
+    bed.act(name, {end: None})
+    bed.until(lambda: seen(bed, name) == ("ACTIVE", host, None))
+    wired(bed, name, host)
+
+
+def test_a_server_that_is_off_has_a_port_that_is_down(bed: Bed) -> None:
+    (name,) = bed.boot("c01", 1)
+    wired(bed, name, "c01")
+    bed.act(name, {"os-stop": None})
+    bed.until(lambda: bindings(bed, name) == ("DOWN", [("c01", "ACTIVE")]))
+    bed.act(name, {"os-start": None})
+    bed.until(lambda: seen(bed, name) == ("ACTIVE", "c01", None))
+    wired(bed, name, "c01")
+
+
+def test_a_host_that_reboots_comes_back_with_its_servers_shut_off(bed: Bed) -> None:
+    (name,) = bed.boot("c01", 1)
+    hosts.reboot(bed.root, "c01")
+    bed.until(lambda: seen(bed, name) == ("SHUTOFF", "c01", None), 150.0)
+    assert bed.service("c01")["state"] == "up"
+
+
+def test_a_lost_host_is_silent_and_its_servers_can_be_evacuated(bed: Bed) -> None:
+    (name,) = bed.boot("c01", 1)
+    hosts.lose(bed.root, "c01")
+    bed.until(lambda: bed.service("c01")["state"] == "down")
+    bed.until(lambda: not next(iter(bed.cloud.network.agents(host="c01"))).is_alive)
+    bed.set_service("c01", forced_down=True)
+    bed.act(name, {"evacuate": {"host": "c02"}}, microversion="2.95")
+    bed.until(lambda: seen(bed, name) == ("SHUTOFF", "c02", None))
+    hosts.start(bed.root, "c01")
+    bed.until(lambda: last_migration(bed, name) == ("completed", "c02"))
+    bed.set_service("c01", forced_down=False)
+    bed.until(lambda: bed.service("c01")["state"] == "up")
+    assert GuestStore(HostPlace(bed.root, "c01").guests).all() == []
+
+
+def test_an_upload_takes_as_long_as_told(bed: Bed) -> None:
+    (name,) = bed.boot("c01", 1, metadata={"nodeops:snapshot-seconds": "5"})
+    bed.act(name, {"createImage": {"name": "bed-snapshot"}})
+    bed.until(lambda: seen(bed, name)[2] == "image_uploading")
+    idle(bed, name)
+    image = bed.cloud.image.find_image("bed-snapshot")
+    assert (image.status, image.size) == ("active", 64 * 1024)
+    bed.cloud.image.delete_image(image)

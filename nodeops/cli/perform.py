@@ -51,7 +51,8 @@ def perform(desk: Desk, agreed: Agreed, presenter: Presenter) -> int:
     """
     who = Who.here(agreed.facts.identity.user, command_line())
     record = desk.journal().begin(agreed.plan, who)
-    presenter.say(f"continuing run {record.id}" if record.resumed else f"run {record.id}")
+    if record.resumed:
+        presenter.say(f"continuing run {record.id}")
     try:
         with Stop().listening() as stop:
             execution = _execute(desk, agreed, record, presenter, stop)
@@ -72,6 +73,7 @@ def command_line() -> str:
 def _execute(desk: Desk, agreed: Agreed, record: RunRecord, presenter: Presenter, stop: Stop) -> Execution:
     whole = record.whole_plan()
     with presenter.watcher(whole) as watcher:
+        watcher.watch.seed(record.step_results())
         return execute(
             record,
             agreed.plan,

@@ -74,7 +74,8 @@ class Presenter:
             text(run_markdown(outcome, words))
         else:
             self._out.print()
-            self._out.print(OutcomeView(outcome, words, good=error is None))
+            # An error's message comes on stderr, in the form of all errors.
+            self._out.print(OutcomeView(outcome, "" if error else words, good=error is None))
 
     def stale(self, lines: Sequence[str]) -> None:
         """The difference between what was approved and what is."""

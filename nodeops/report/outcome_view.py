@@ -23,7 +23,10 @@ VERDICT = {
 
 
 class OutcomeView:
-    """Every server's verdict, the reasons, what was found on the host, and the sentence it comes down to."""
+    """Every server's verdict, the reasons, what was found on the host, and the sentence it comes down to.
+
+    `ending` may be empty when that sentence is told elsewhere.
+    """
 
     def __init__(self, outcome: Outcome, ending: str, *, good: bool) -> None:
         self.outcome = outcome
@@ -47,7 +50,8 @@ class OutcomeView:
             yield Group(*(finding_lines(finding) for finding in findings))
             yield Text()
         yield line((summary(outcome), "head"))
-        yield line((self.ending, "good" if self.good else "bad"))
+        if self.ending:
+            yield line((self.ending, "good" if self.good else "bad"))
 
 
 def result_table(results: Sequence[ServerResult], *, wide: bool) -> Table:
@@ -82,8 +86,10 @@ def _reasons(outcome: Outcome) -> Iterator[RenderableType]:
         yield Padding(line(f"{result.name}: ", (result.reason, "dim")), (0, 0, 0, 2), expand=False)
         if result.request_id:
             yield Padding(line((result.request_id, "dim")), (0, 0, 0, 4), expand=False)
-    for words in outcome.still_running.values():
-        yield Padding(line(("still running in nova: ", "warn"), words), (0, 0, 0, 2), expand=False)
+    names = {result.id: result.name for result in outcome.servers}
+    for id_, words in outcome.still_running.items():
+        running = line((names.get(id_, id_), ""), (" still runs in nova: ", "warn"), words)
+        yield Padding(running, (0, 0, 0, 2), expand=False)
     if told or outcome.still_running:
         yield Text()
 

@@ -42,7 +42,8 @@ class PlanView:
         if plan.findings:
             yield Group(*(finding_lines(finding) for finding in plan.findings))
             yield Text()
-        yield totals(plan)
+        if any(not server.refused for server in plan.servers):
+            yield totals(plan)
         yield line((summary(plan), "head"))
 
 

@@ -1,15 +1,16 @@
 """What is known of a run while it goes on, gathered from its events; the live views show it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from nodeops.events import Event, Noted, Retried, RunStarted, StepEnded, StepSent, Ticked
 from nodeops.facts import Progress
-from nodeops.outcome import StepState
+from nodeops.outcome import StepResult, StepState
 from nodeops.plan import Action, Plan, Step
 
 MEBI = 1024 * 1024
+GOOD = frozenset({StepState.DONE, StepState.SKIPPED})
 
 
 class Phase(StrEnum):
@@ -73,6 +74,19 @@ class Watch:
         for step in self.plan.steps:
             self._open.setdefault(step.subject_id, set()).add(step.id)
 
+    def seed(self, results: Iterable[StepResult]) -> None:
+        """What earlier parts of the run did already."""
+        for result in results:
+            steps = self._open.get(result.subject_id)
+            row = self.rows.get(result.subject_id)
+            if steps is None or row is None or result.state not in GOOD:
+                continue
+            steps.discard(result.step_id)
+            if not steps:
+                target = result.target or row.target
+                ended = replace(row, phase=Phase.ENDED, took=result.seconds, target=target)
+                self.rows[result.subject_id] = ended
+
     def __call__(self, event: Event) -> None:
         self.now = max(self.now, event.at)
         match event:
@@ -121,7 +135,7 @@ class Watch:
         )
 
     def _ended(self, event: StepEnded) -> None:
-        step, good = event.step, event.result.state in {StepState.DONE, StepState.SKIPPED}
+        step, good = event.step, event.result.state in GOOD
         still_open = self._open.get(step.subject_id, set())
         still_open.discard(step.id)
         if good and still_open:

@@ -212,3 +212,12 @@ def test_plain_lines_tell_each_event_once() -> None:
     assert len([line for line in lines if "waits for 2 of 2" in line]) == 1
     assert lines[-1].endswith("warning: the link is down")
     assert any("web-1: live-migrate done on c02" in line for line in lines)
+
+
+def test_what_an_earlier_part_of_the_run_did_is_done() -> None:
+    step = STEPS["web-1"]
+    watch = Watch(PLAN)
+    watch.seed([StepResult(step.id, step.subject_id, step.action, StepState.DONE, target="c04", seconds=9.0)])
+    row = watch.rows[step.subject_id]
+    assert (row.phase, row.target, row.took) == (Phase.ENDED, "c04", 9.0)
+    assert watch.counts()[Phase.ENDED] == 1

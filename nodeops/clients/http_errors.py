@@ -122,8 +122,8 @@ def never_sent(error: BaseException) -> bool:
 
 
 def timed_out(error: BaseException) -> bool:
-    """Whether it was sent and the answer did not come in time."""
-    return isinstance(_requests_error(error), requests.exceptions.ReadTimeout)
+    """Whether all the time that was given passed without an answer."""
+    return isinstance(_requests_error(error), requests.exceptions.Timeout)
 
 
 def _requests_error(error: BaseException) -> BaseException | None:

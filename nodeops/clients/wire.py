@@ -78,7 +78,7 @@ class Service:
                     self.kind.name, subject, error, write=False
                 )
                 if http_errors.timed_out(error):
-                    # An answer that took a minute is not waited for four times.
+                    # What stayed silent for so long is asked once more, not three times.
                     del pauses[1:]
                 pause = 0.0
             except ApiError as error:

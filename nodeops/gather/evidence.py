@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from nodeops.facts import Evidence, Host, Server
 from nodeops.gather.drain import find_servers, gather_attachments
+from nodeops.gather.hosts import find_host
 from nodeops.gather.optional import Unseen
 from nodeops.outcome import StepResult
 from nodeops.plan import Plan
@@ -19,6 +20,8 @@ def gather_evidence(view: View, plan: Plan, results: Iterable[StepResult]) -> Ev
     """
     unseen = Unseen()
     hosts = {host.name: host for host in view.hosts()}
+    if plan.host in hosts:
+        find_host(plan.host, hosts.values())
     on_host = {server.id: server for server in view.servers_on(plan.host)}
     servers = _servers(view, plan, results, on_host)
     alive = [server for server in servers.values() if server is not None]

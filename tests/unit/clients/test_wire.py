@@ -98,6 +98,19 @@ def test_a_write_that_is_not_answered_in_time_is_ambiguous(cloud: Cloud) -> None
     assert caught.value.ambiguous
 
 
+def test_a_read_that_is_not_answered_in_time_is_asked_once_more(cloud: Cloud, pauses: list[float]) -> None:
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        cloud.connection.region.config["compute_endpoint_override"] = (
+            f"http://127.0.0.1:{mute.getsockname()[1]}/v2.1"
+        )
+        cloud.connection.session.timeout = 0.2
+        with pytest.raises(ApiError, match="no answer from nova: not in time"):
+            cloud.aggregates()
+    assert pauses == [0.3]
+
+
 def test_a_refusal_carries_novas_words_and_request_id(cloud: Cloud, script: Script) -> None:
     script.reply(NO_HOST)
     with pytest.raises(ApiError) as caught:

@@ -341,3 +341,17 @@ def test_evidence_says_what_it_could_not_see() -> None:
     evidence = gather_evidence(world, *drained({"s01": "c02"}))
     assert evidence.unseen == ("ports: ports: policy", "allocations on c01: placement: none")
     assert evidence.allocations == {}
+
+
+def test_evidence_of_a_host_whose_cell_is_out_of_reach_is_none() -> None:
+    world = cloud()
+    world.nova.hosts["c01"] = replace(world.nova.hosts["c01"], service_id="", up=False)
+    with pytest.raises(ApiError, match="nova cannot reach the cell it is in"):
+        gather_evidence(world, *drained({"s01": "c02"}))
+
+
+def test_evidence_of_a_host_that_was_removed_is_told() -> None:
+    world = small_cloud(servers=0)
+    world.nova.add_server("s1", "c02")
+    del world.nova.hosts["c01"]
+    assert gather_evidence(world, *drained({"s1": "c02"})).host is None

@@ -24,6 +24,7 @@ from neutron.agent import rpc as agent_rpc
 from neutron.api.rpc.callbacks import resources
 from neutron.api.rpc.handlers import resources_rpc
 from neutron.common import config as neutron_config
+from neutron.conf import service as service_options
 from neutron.conf.agent import common as agent_options
 from neutron_lib import constants
 from neutron_lib import context as neutron_context
@@ -39,6 +40,8 @@ from nodeops.lab.hypervisor.vifs import Bridge, Stamp
 LOG = logging.getLogger(__name__)
 TICK_SECONDS = 0.2
 WORKERS = 6
+ANSWER_SECONDS, LONGEST_ANSWER_SECONDS = 10, 60
+"""For one call: a broker that was started again never answers what it was asked before."""
 
 
 def agent_state(host: str, address: str) -> dict[str, Any]:
@@ -218,8 +221,12 @@ def main() -> None:
     etc = options.state_dir / "etc" / "neutron"
     neutron_config.register_common_config_options()
     agent_options.register_agent_state_opts_helper(cfg.CONF)
+    # neutron_lib reads rpc_response_max_timeout when a call was not answered in time.
+    service_options.register_service_opts(service_options.RPC_EXTRA_OPTS)
+    cfg.CONF.set_override("rpc_response_max_timeout", LONGEST_ANSWER_SECONDS)
     log = options.state_dir / "logs" / "neutron-agents.log"
     neutron_config.init(["--config-file", str(etc / "neutron.conf"), "--log-file", str(log)])
+    cfg.CONF.set_override("rpc_response_timeout", ANSWER_SECONDS)
     neutron_config.setup_logging()
     objects.register_objects()
     Agents(options.state_dir).run()

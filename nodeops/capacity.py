@@ -2,7 +2,8 @@
 
 First the servers with the fewest choices, the largest first, each to the host it leaves the least loaded.
 Where that does not place all, other orders and a tighter packing are tried, each followed by making room:
-placed servers move aside for the one that does not fit. "Does not fit" means that all of that failed.
+placed servers move aside for the one that does not fit. At last assignments are searched, within bounds.
+"Does not fit" means that all of that failed.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +16,12 @@ MOST_MADE_WAY = 4
 """Servers that move aside on one host for another."""
 MOST_HOSTS_TRIED = 64
 """Hosts on which room is made for one server."""
+MOST_SEARCHED = 200
+MOST_EFFORT = 100_000
+"""Times the last search asks whether a server fits on a host, before it gives up."""
+
+
+Kind: TypeAlias = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,11 @@ class Demand:
     """Those of them that are better than the others: the same zone."""
     preferred: str | None = None
     """The host of an earlier choice, kept while it is good."""
+    kind: Kind = field(init=False)
+    """The same for demands of the same resources."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", tuple(sorted(self.resources.items())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,6 @@ class Placed:
     """Demands that found no place beside the others."""
 
 
-Score: TypeAlias = tuple[float, ...]
 Order: TypeAlias = Callable[[Demand], tuple[float | str, ...]]
 
 
@@ -75,7 +86,65 @@ def place(
             best = found
         if not best.left:
             break
-    return best or Placed({})
+    if best is None or not best.left:
+        return best or Placed({})
+    return _Search(_Board(hosts, board.groups), demands, sizes).placed() or best
+
+
+class _Search:
+    """Try assignments, the server with the fewest hosts left first, until one holds or the effort is spent.
+
+    It goes as deep as there are servers; for more than `MOST_SEARCHED` it would be spent before it begins.
+    """
+
+    def __init__(self, board: "_Board", demands: Sequence[Demand], sizes: Mapping[str, float]) -> None:
+        self._board = board
+        self._ordered = sorted(demands, key=lambda demand: (-sizes[demand.id], demand.id))
+        self._effort = MOST_EFFORT
+        self._wanted_by: dict[str, list[str]] = {}
+        for demand in self._ordered:
+            for host in demand.hosts:
+                self._wanted_by.setdefault(host, []).append(demand.id)
+
+    def placed(self) -> Placed | None:
+        if len(self._ordered) > MOST_SEARCHED or self._board.hopeless(self._ordered):
+            return None
+        if not self._deeper(self._ordered):
+            return None
+        return Placed(dict(self._board.where))
+
+    def _deeper(self, waiting: Sequence[Demand]) -> bool:
+        if not waiting:
+            return True
+        demand, hosts = self._most_constrained(waiting)
+        rest = [each for each in waiting if each is not demand]
+        for host in self._unlike(hosts):
+            self._board.put(demand, host)
+            if self._deeper(rest):
+                return True
+            self._board.take(demand, host)
+            if self._effort <= 0:
+                return False
+        return False
+
+    def _most_constrained(self, waiting: Sequence[Demand]) -> tuple[Demand, list[str]]:
+        """The largest among those with the fewest hosts left, and these hosts, the fullest first."""
+        best = waiting[0], self._board.fitting(waiting[0])
+        for demand in waiting[1:]:
+            self._effort -= len(demand.hosts)
+            if not best[1] or self._effort <= 0:
+                break
+            fitting = self._board.fitting(demand)
+            if len(fitting) < len(best[1]):
+                best = demand, fitting
+        return best
+
+    def _unlike(self, hosts: Iterable[str]) -> list[str]:
+        """Of hosts that are alike, and that the same servers may go to, one is enough."""
+        found: dict[object, str] = {}
+        for host in hosts:
+            found.setdefault((self._board.condition(host), tuple(self._wanted_by[host])), host)
+        return list(found.values())
 
 
 def _strategies(sizes: Mapping[str, float]) -> tuple[tuple[Order, bool], ...]:
@@ -119,6 +188,7 @@ class _Board:
         self._hosts = hosts
         self._taken: dict[str, dict[str, int]] = {}
         self._on: dict[str, dict[str, Demand]] = {}
+        self._loads: dict[str, dict[Kind, float | None]] = {}
         self._members: dict[tuple[int, str], int] = {
             (index, host): count
             for index, group in enumerate(groups)
@@ -145,33 +215,85 @@ class _Board:
     def best(self, demand: Demand, *, tight: bool = False, but: str | None = None) -> str | None:
         """The best host it fits on, None when it fits on none."""
         preferred = demand.preferred
-        if preferred in demand.hosts and preferred != but and self.fits(demand, str(preferred)):
+        wanted = preferred is not None and preferred in demand.hosts and preferred != but
+        if preferred is not None and wanted and self.fits(demand, preferred):
             return preferred
-        fitting = [host for host in demand.hosts if host != but and self.fits(demand, host)]
-        if not fitting:
-            return None
         sign = -1.0 if tight else 1.0
-        return min(
-            fitting,
-            key=lambda host: (
-                host not in demand.near,
-                self._unwished(demand, host),
-                sign * self._load(demand, host),
-                host,
-            ),
+        grouped = demand.id in self._groups_of
+        best: tuple[bool, int, float, int, str] | None = None
+        for host in demand.hosts:
+            load = self._load_with(demand, host)
+            if load is None or host == but or (grouped and not self._may_join(demand, host)):
+                continue
+            unwished = self._unwished(demand, host) if grouped else 0
+            score = (host not in demand.near, unwished, sign * load, len(self._on.get(host, ())), host)
+            if best is None or score < best:
+                best = score
+        return None if best is None else best[-1]
+
+    def fitting(self, demand: Demand) -> list[str]:
+        """Hosts it fits on, the fullest first."""
+        found = [
+            (-load, host)
+            for host in demand.hosts
+            if (load := self._load_with(demand, host)) is not None and self._may_join(demand, host)
+        ]
+        return [host for _, host in sorted(found)]
+
+    def hopeless(self, demands: Iterable[Demand]) -> bool:
+        """Whether all of them need more of something than all their hosts together have."""
+        needed: dict[str, int] = {}
+        hosts: set[str] = set()
+        for demand in demands:
+            hosts.update(demand.hosts)
+            for name, amount in demand.resources.items():
+                needed[name] = needed.get(name, 0) + amount
+        return any(
+            all(name in self._hosts.get(host, {}) for host in hosts)
+            and sum(self._hosts[host][name].free for host in hosts) < amount
+            for name, amount in needed.items()
         )
 
-    def fits(self, demand: Demand, host: str) -> bool:
+    def condition(self, host: str) -> object:
+        """What is left on the host, and how many of each group are there."""
         resources, taken = self._hosts.get(host, {}), self._taken.get(host, {})
-        for name, amount in demand.resources.items():
-            resource = resources.get(name)
-            if resource is not None and resource.free - taken.get(name, 0) < amount:
-                return False
+        left = tuple(sorted((name, each.free - taken.get(name, 0)) for name, each in resources.items()))
+        return left, tuple(self._members.get((index, host), 0) for index in range(len(self.groups)))
+
+    def fits(self, demand: Demand, host: str) -> bool:
+        return self._load_with(demand, host) is not None and self._may_join(demand, host)
+
+    def _may_join(self, demand: Demand, host: str) -> bool:
+        """Whether no group has too many there."""
         return all(
             limit is None or self._members.get((index, host), 0) < limit
             for index in self._groups_of.get(demand.id, ())
             for limit in (self.groups[index].most,)
         )
+
+    def _load_with(self, demand: Demand, host: str) -> float | None:
+        """How full the host is with this server on it (see `_whole`), None when it has no room for it.
+
+        Remembered for all servers of that size until something on the host changes.
+        """
+        known = self._loads.setdefault(host, {})
+        kind = demand.kind
+        if kind not in known:
+            known[kind] = self._work_out(demand, host)
+        return known[kind]
+
+    def _work_out(self, demand: Demand, host: str) -> float | None:
+        resources, taken = self._hosts.get(host, {}), self._taken.get(host, {})
+        shares = []
+        for name, amount in demand.resources.items():
+            resource = resources.get(name)
+            if resource is None:
+                continue
+            used = resource.used + taken.get(name, 0) + amount
+            if used > resource.capacity:
+                return None
+            shares.append(used / resource.capacity if resource.capacity else 0.0)
+        return _whole(shares)
 
     def put(self, demand: Demand, host: str) -> None:
         self._change(demand, host, 1)
@@ -228,6 +350,7 @@ class _Board:
         return bool(set(self._groups_of.get(each.id, ())) & set(self._groups_of.get(demand.id, ())))
 
     def _change(self, demand: Demand, host: str, sign: int) -> None:
+        self._loads.pop(host, None)
         taken = self._taken.setdefault(host, {})
         for name, amount in demand.resources.items():
             taken[name] = taken.get(name, 0) + sign * amount
@@ -239,15 +362,6 @@ class _Board:
         return sum(
             self.groups[index].wish * self._members.get((index, host), 0)
             for index in self._groups_of.get(demand.id, ())
-        )
-
-    def _load(self, demand: Demand, host: str) -> float:
-        """How full the host is with this server on it; see `_whole`."""
-        resources, taken = self._hosts.get(host, {}), self._taken.get(host, {})
-        return _whole(
-            (resources[name].used + taken.get(name, 0) + amount) / resources[name].capacity
-            for name, amount in demand.resources.items()
-            if name in resources and resources[name].capacity
         )
 
 

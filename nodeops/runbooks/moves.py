@@ -134,7 +134,9 @@ def _placed(scene: Scene, decisions: Sequence[Decision]) -> list[Decision]:
         if name in found.targets
         for each in cluster
     }
-    return [_with_target(scene, each, target_of) if each in open_ else each for each in decisions]
+    return [
+        _with_target(scene, each, target_of) if each.server.id in moving else each for each in decisions
+    ]
 
 
 def _with_target(scene: Scene, decision: Decision, target_of: Mapping[str, str]) -> Decision:

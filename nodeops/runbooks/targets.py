@@ -62,14 +62,17 @@ class Targets:
         return Choice(hosts, None if hosts else _blame(self._scene, server, unmet, self._hosts))
 
     def _unmet(self, server: Server) -> Mapping[str, tuple[Unmet, ...]]:
-        """By host; servers that ask for the same share the answer."""
+        """By host; servers that ask for the same share the answer, but for their groups."""
         key = self._likeness(server)
         if key not in self._known:
             conditions = _Conditions(self._scene, server, checks_service=self._receivers is None)
             self._known[key] = {
                 host.name: tuple(conditions.unmet(host)) for host in self._hosts if host.name != server.host
             }
-        return self._known[key]
+        known, group = self._known[key], _GroupConditions(self._scene, server)
+        if not group.matter:
+            return known
+        return {host: (*conditions, *group.unmet(host)) for host, conditions in known.items()}
 
     def _likeness(self, server: Server) -> object:
         scene = self._scene
@@ -83,7 +86,6 @@ class Targets:
             server.pinned_zone,
             server.zone,
             scene.facts.candidates.get(server.id),
-            tuple(group.id for group in scene.groups.get(server.id, ())),
         )
 
 
@@ -106,7 +108,6 @@ class _Conditions:
             yield CHOSEN
         yield from self._place(host)
         yield from self._aggregates(host)
-        yield from self._groups(host)
         yield from self._room(host)
 
     @cached_property
@@ -148,20 +149,6 @@ class _Conditions:
             if name.startswith(AGGREGATE_SCOPE)
         )
 
-    def _groups(self, host: Host) -> Iterator[Unmet]:
-        group = self.scene.hard_group(self.server, "anti-affinity")
-        if group is not None:
-            others = sum(
-                place == host.name for member, place in group.member_hosts.items() if member != self.server.id
-            )
-            if others >= group.max_server_per_host:
-                yield Unmet("anti-affinity", f"every other host has a member of the group {group.name}")
-        together = affinity_hosts(self.scene, self.server)
-        if together and host.name not in together:
-            yield Unmet(
-                "affinity", f"its affinity group is on {', '.join(sorted(together))}, with no room there"
-            )
-
     def _room(self, host: Host) -> Iterator[Unmet]:
         shape = self.scene.shape(self.server)
         if any(name in host.resources and host.resources[name].free < n for name, n in shape.items()):
@@ -183,6 +170,27 @@ class _Conditions:
             for name, value in specs.items()
             if name.startswith("trait:") and value == "required"
         )
+
+
+class _GroupConditions:
+    """What the hard server group of one server asks of a host."""
+
+    def __init__(self, scene: Scene, server: Server) -> None:
+        self._together = affinity_hosts(scene, server)
+        self._apart = scene.hard_group(server, "anti-affinity")
+        members = self._apart.member_hosts if self._apart else {}
+        self._members = Counter(host for member, host in members.items() if member != server.id)
+
+    @property
+    def matter(self) -> bool:
+        return self._apart is not None or bool(self._together)
+
+    def unmet(self, host: str) -> Iterator[Unmet]:
+        if self._apart is not None and self._members[host] >= self._apart.max_server_per_host:
+            yield Unmet("anti-affinity", f"every other host has a member of the group {self._apart.name}")
+        if self._together and host not in self._together:
+            where = ", ".join(sorted(self._together))
+            yield Unmet("affinity", f"its affinity group is on {where}, with no room there")
 
 
 def pinned_zone(scene: Scene, server: Server) -> str | None:

@@ -14,8 +14,8 @@ def server(body: Body) -> Server:
     return Server(
         id=body["id"],
         name=body.get("name") or "",
-        host=body.get("OS-EXT-SRV-ATTR:host") or None,
-        node=body.get("OS-EXT-SRV-ATTR:hypervisor_hostname") or None,
+        host=None if _is_offloaded(body) else body.get("OS-EXT-SRV-ATTR:host") or None,
+        node=None if _is_offloaded(body) else body.get("OS-EXT-SRV-ATTR:hypervisor_hostname") or None,
         status=body["status"],
         vm_state=body.get("OS-EXT-STS:vm_state") or "",
         task_state=body.get("OS-EXT-STS:task_state") or None,
@@ -37,6 +37,14 @@ def server(body: Body) -> Server:
         created=body.get("created") or "",
         updated=body.get("updated") or "",
     )
+
+
+def _is_offloaded(body: Body) -> bool:
+    """Nova writes the state first and forgets the host a moment later; the guest is gone before either.
+
+    `nova/compute/manager.py`, `_shelve_offload_instance`. A task shows that it is being brought back.
+    """
+    return body.get("OS-EXT-STS:vm_state") == "shelved_offloaded" and not body.get("OS-EXT-STS:task_state")
 
 
 def strings(body: Body) -> dict[str, str]:

@@ -71,6 +71,15 @@ def test_a_server_that_boots_from_a_volume_and_is_on_no_host() -> None:
     assert server.host is None
 
 
+@pytest.mark.parametrize(("task_state", "host"), [(None, None), ("spawning", "c01")])
+def test_an_offloaded_server_is_on_no_host_whatever_its_record_still_says(
+    task_state: str | None, host: str | None
+) -> None:
+    """Unless it is being brought back."""
+    states = {"OS-EXT-STS:vm_state": "shelved_offloaded", "OS-EXT-STS:task_state": task_state}
+    assert compute_json.server(SERVER | states).host == host
+
+
 def test_an_older_microversion_leaves_fields_out() -> None:
     newer = {"pinned_availability_zone", "scheduler_hints", "locked_reason", "tags"}
     body = {key: value for key, value in SERVER.items() if key not in newer} | {"image": {"id": "i1"}}

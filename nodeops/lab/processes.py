@@ -79,7 +79,7 @@ def await_port(layout: Layout, program: Program, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while program.port is not None and not answers(program.port):
         if not alive(layout, program.name):
-            raise FailedError(f"{program.name} of the lab ended: {_tail(layout, program.name)}")
+            raise FailedError(f"{program.name} of the lab ended: {last_words(layout, program.name)}")
         if time.monotonic() > deadline:
             raise FailedError(
                 f"{program.name} of the lab does not answer on port {program.port} after {seconds:.0f} s",
@@ -237,7 +237,8 @@ def _runs(held: Mapping[str, int | str]) -> bool:
     return started is not None and started == held["started"]
 
 
-def _tail(layout: Layout, name: str) -> str:
+def last_words(layout: Layout, name: str) -> str:
+    """Return the end of what the program said, in one line."""
     try:
         lines = (layout.logs / f"{name}.out").read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:

@@ -26,7 +26,17 @@ from nodeops.lab.hypervisor.settings import (
 )
 from nodeops.lab.layout import LOCK, Layout, forget, read_layout, unwritable
 from nodeops.lab.options import LabOptions
-from nodeops.lab.processes import Program, alive, await_port, end_orphans, end_strays, ensure, recorded, stop
+from nodeops.lab.processes import (
+    Program,
+    alive,
+    await_port,
+    end_orphans,
+    end_strays,
+    ensure,
+    last_words,
+    recorded,
+    stop,
+)
 
 ANSWER_SECONDS = 120.0
 HOST_SECONDS = 180.0
@@ -89,6 +99,7 @@ def raise_lab(layout: Layout, options: LabOptions, say: Say, *, install: bool) -
         _computes(layout, options, cloud, say)
         furnished.result()
     furniture.arrange(cloud, options.host_names)
+    _none_ended(layout)
     say("the lab is up")
 
 
@@ -206,6 +217,14 @@ def _computes(layout: Layout, options: LabOptions, cloud: Any, say: Say) -> None
                 hint=f"Their logs are {layout.logs}/nova-compute-HOST.log.",
             )
         time.sleep(1)
+
+
+def _none_ended(layout: Layout) -> None:
+    if ended := [part.name for part in parts(layout) if not part.running]:
+        raise FailedError(
+            f"{', '.join(ended)} of the lab ended again: {last_words(layout, ended[0])}",
+            hint="`nodeops lab up` starts it again; the logs are in " + str(layout.logs) + ".",
+        )
 
 
 def _compute_pids(layout: Layout) -> list[int]:

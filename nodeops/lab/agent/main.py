@@ -226,10 +226,11 @@ def main() -> None:
     cfg.CONF.set_override("rpc_response_max_timeout", LONGEST_ANSWER_SECONDS)
     log = options.state_dir / "logs" / "neutron-agents.log"
     neutron_config.init(["--config-file", str(etc / "neutron.conf"), "--log-file", str(log)])
-    cfg.CONF.set_override("rpc_response_timeout", ANSWER_SECONDS)
     neutron_config.setup_logging()
     objects.register_objects()
-    Agents(options.state_dir).run()
+    agents = Agents(options.state_dir)
+    cfg.CONF.set_override("rpc_response_timeout", ANSWER_SECONDS)  # known since the first RPC client is
+    agents.run()
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from nodeops.plan import Action, Finding, Level, Plan, Refusal, Risk, ServerPlan
 
 LOCAL = Refusal(
     "local-disk",
-    "its 20 GiB root disk is on c01, and must be copied",
+    "its disk of 20 GiB is stored on c01 itself",
     "--allow local-disk",
-    Risk.LIVE,
+    Risk.REBOOT,
 )
 TOO_LARGE = Refusal(
     "too-large", "it needs 64 GiB of memory; the most that is free on one host is 41 GiB (c04)"
@@ -159,7 +159,7 @@ PLAN = Plan(
     expected_seconds=95.0,
 )
 
-RUN_ID = "20260714-0215-c01-7f3a"
+RUN_ID = "d-20260714-033320-7fa"
 BEGAN = 1_784_000_000.0
 
 

@@ -126,8 +126,11 @@ def _busy(run: RunInfo) -> HostBusyError:
 def _question(plan: Plan, before: RunInfo | None) -> str:
     moves = sum(not server.refused and server.action is not Action.NONE for server in plan.servers)
     going_on = f"Continue run {before.id} of {moment(before.started)}: " if before else ""
+    if not moves:
+        change = "disable it" if plan.runbook == "drain" else "enable it"
+        return f"{going_on}{plan.runbook} {plan.host}: no server to move, {change}?"
     left = f", leave {len(plan.refused)} behind" if plan.refused else ""
-    return f"{going_on}{plan.runbook} {plan.host}, {count(moves, 'server')} to move{left}?"
+    return f"{going_on}{plan.runbook} {plan.host}: move {count(moves, 'server')}{left}?"
 
 
 def apply_file(desk: Desk, path: Path, manner: Manner) -> int:

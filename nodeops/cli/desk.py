@@ -1,5 +1,6 @@
 """What a command has before it: terminal, inventory, journal, cloud; each opened when first used."""
 
+import logging
 import os
 import sys
 from contextlib import ExitStack
@@ -82,6 +83,8 @@ class Desk:
         from nodeops.clients.cloud import connect
 
         if self._cloud is None:
+            # Else the libraries' warnings come on stderr between our words.
+            logging.getLogger().addHandler(logging.NullHandler())
             _find_lab(str(self.said.cloud.get("cloud") or os.environ.get("OS_CLOUD") or ""))
             self._cloud = connect(self.said.cloud)
             self._stack.callback(self._cloud.close)

@@ -14,7 +14,7 @@ def objection(plan: Plan, *, leave_refused: bool) -> NodeopsError | None:
     forbidding = [finding for finding in plan.findings if finding.level is Level.ERROR]
     if forbidding:
         return RefusedError(forbidding[0].words, hint=forbidding[0].hint)
-    if not plan.refused or leave_refused:
+    if not plan.refused or (leave_refused and plan.steps):
         return None
     names = ", ".join(server.name for server in plan.refused[:NAMES])
     more = f" and {len(plan.refused) - NAMES} more" if len(plan.refused) > NAMES else ""
@@ -22,10 +22,10 @@ def objection(plan: Plan, *, leave_refused: bool) -> NodeopsError | None:
     words = f"{plan.host}: {refused} of {len(plan.servers)} refused: {names}{more}"
     refusals = [refusal for server in plan.refused for refusal in server.refusals]
     overrides = sorted({refusal.override for refusal in refusals if refusal.override})
-    go_on = "move the others with --leave-refused."
+    others = "nothing else is left to do" if leave_refused else "or move the others with --leave-refused"
     if all(refusal.override for refusal in refusals):
-        return NeedsMoreRiskError(words, hint=f"Allow them with {' '.join(overrides)}, or {go_on}")
-    return RefusedError(words, hint=f"Look at the reasons above, or {go_on}")
+        return NeedsMoreRiskError(words, hint=f"Allow them with {' '.join(overrides)}; {others}.")
+    return RefusedError(words, hint=f"Look at the reasons above; {others}.")
 
 
 def with_window(plan: Plan, window: float | None) -> Plan:

@@ -27,6 +27,14 @@ THEME = Theme(
 RISK_STYLE = {"safe": "good", "live": "", "reboot": "warn", "force": "bad"}
 
 
+class _Console(Console):
+    """Goes on in silence when nobody reads any more: a run must not end because of that."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+
 def console(file: IO[str] | None = None, *, colour: str = "auto", width: int | None = None) -> Console:
     """A console on `file` (stdout); `colour` is auto, always or never.
 
@@ -38,7 +46,7 @@ def console(file: IO[str] | None = None, *, colour: str = "auto", width: int | N
     plain = colour == "never" or (colour == "auto" and (bool(os.environ.get("NO_COLOR")) or not terminal))
     if width is None and not terminal:
         width = int(os.environ.get("COLUMNS") or 0) or 120
-    return Console(
+    return _Console(
         file=stream,
         theme=THEME,
         highlight=False,

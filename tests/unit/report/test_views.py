@@ -46,7 +46,7 @@ def test_a_plan_shows_every_server_and_fits_the_terminal(width: int) -> None:
 
 def test_a_plan_shows_refusals_with_their_override_and_cost() -> None:
     text = text_of(PlanView(PLAN), 120)
-    assert "--allow local-disk  costs: live" in text
+    assert "--allow local-disk  costs: reboot" in text
     assert "nothing allows it" in text
     assert "64 GiB of memory" in text
 

@@ -253,10 +253,11 @@ class Bar:
         return CLASSES[self.refusal_class].refusal(self.reason, overridable=self.overridable)
 
 
-def refusals(bars: Iterable[Bar], options: MoveOptions) -> tuple[Refusal, ...]:
-    """What is left of these bars under these options, one per class."""
-    found: dict[str, Refusal] = {}
+def refusals(bars: Iterable[Bar]) -> tuple[Refusal, ...]:
+    """One per class, in their order; one that has no override counts for its class."""
+    found: dict[str, Bar] = {}
     for bar in bars:
-        if not bar.allowed(options):
-            found.setdefault(bar.refusal_class, bar.refusal())
-    return tuple(found.values())
+        known = found.get(bar.refusal_class)
+        if known is None or (known.overridable and not bar.overridable):
+            found[bar.refusal_class] = bar
+    return tuple(bar.refusal() for bar in found.values())

@@ -134,9 +134,7 @@ def _placed(scene: Scene, decisions: Sequence[Decision]) -> list[Decision]:
         if name in found.targets
         for each in cluster
     }
-    return [
-        _with_target(scene, each, target_of) if each.server.id in moving else each for each in decisions
-    ]
+    return [_with_target(scene, each, target_of) if each.server.id in moving else each for each in decisions]
 
 
 def _with_target(scene: Scene, decision: Decision, target_of: Mapping[str, str]) -> Decision:
@@ -296,7 +294,7 @@ def _server_plan(scene: Scene, decision: Decision, steps: Sequence[Step]) -> Ser
         status=server.status,
         action=classified.action if goes else Action.NONE,
         target=decision.target if goes else None,
-        refusals=refusals(decision.bars, scene.options),
+        refusals=refusals(decision.bars),
         why=classified.why if goes else decision.left_alone,
         risk=classified.risk if goes else Risk.SAFE,
         expected_seconds=round(sum(step.expected_seconds for step in steps), 1),

@@ -130,7 +130,8 @@ def _stuck(server: Server) -> Stance:
     """In a live migration that no record tells of: only a reset gets it out (`nova/compute/manager.py`)."""
     runs = server.power_state == PowerState.RUNNING and server.vm_state == "active"
     bar = Bar("busy", "its task is migrating, and no migration of it is under way", overridable=runs)
-    return Stance("active", before=(_reset(server),), bars=(bar,), power=server.power_state)
+    why = "its state is reset to active, then it is moved"
+    return Stance("active", before=(_reset(server),), bars=(bar,), power=server.power_state, why=why)
 
 
 def _reset(server: Server) -> links.Link:

@@ -234,7 +234,7 @@ def _blame(
         short = [host for host in hosts if ROOM in unmet.get(host.name, ())]
         near = [host for host in short if len(unmet[host.name]) == 1]
         return Bar("too-large", _shortage(scene.shape(server), near or short))
-    return Bar(blamed.refusal_class, blamed.words)
+    return Bar(blamed.refusal_class, blamed.words, overridable=False)
 
 
 def _shortage(shape: Mapping[str, int], hosts: Sequence[Host]) -> str:

@@ -1,6 +1,5 @@
 """`nodeops lab`: a real OpenStack on this machine."""
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,7 @@ from nodeops.cli.output import Format, document
 from nodeops.errors import DeclinedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from nodeops.lab.hosts import HostStatus
     from nodeops.lab.layout import Layout
@@ -32,15 +31,6 @@ RabbitMQ, as plain processes on loopback; only the hypervisor is simulated.
 """
 app = typer.Typer(rich_markup_mode=None, add_completion=False, help=HELP, no_args_is_help=True)
 Host = Annotated[str, typer.Argument(metavar="HOST", help="A host of the lab.")]
-
-
-def _saying() -> "Callable[[str], None]":
-    began = time.monotonic()
-
-    def say(words: str) -> None:
-        typer.echo(f"{time.monotonic() - began:6.1f} s  {words}", err=True)
-
-    return say
 
 
 @app.command()
@@ -73,14 +63,15 @@ def up(
     What was chosen is kept for the next time. From nothing it takes some minutes, later seconds. Next:
     `nodeops lab populate`, then `nodeops --os-cloud NAME drain c01 --dry-run`.
     """
+    from nodeops.cli.lab_progress import telling
     from nodeops.cli.units import rate
     from nodeops.lab.crew import crew
     from nodeops.lab.layout import lab_dir, make_layout
     from nodeops.lab.options import choose
     from nodeops.lab.raising import holding, raise_lab
 
-    root, say = lab_dir(name, directory), _saying()
-    with holding(root):
+    root = lab_dir(name, directory)
+    with telling() as say, holding(root):
         layout = make_layout(root, name, base_port)
         options = choose(
             layout,
@@ -93,7 +84,7 @@ def up(
         if servers:
             say(f"making servers up to {servers}")
             crew(layout, servers)
-    say(f"use it: nodeops --os-cloud {layout.name} status")
+        say(f"use it: nodeops --os-cloud {layout.name} status")
 
 
 @app.command()
@@ -106,7 +97,9 @@ def status(
 
     layout = lab.layout(name, directory)
     processes, hosts = parts(layout), simulated.status(layout.root)
-    whole = all(part.running for part in processes)
+    whole = all(part.running for part in processes) and all(
+        host.compute_pid for host in hosts if host.compute_wanted
+    )
     if output is Format.JSON:
         body = {
             "name": layout.name,
@@ -157,11 +150,12 @@ def _show(layout: "Layout", processes: "Sequence[Part]", hosts: "Sequence[HostSt
 @app.command()
 def down(name: lab.Name = lab.DEFAULT_NAME, directory: lab.Directory = None) -> None:
     """End every process of the lab; its data stay for the next `up`."""
+    from nodeops.cli.lab_progress import telling
     from nodeops.lab.raising import holding, lower_lab
 
     layout = lab.layout(name, directory)
-    with holding(layout.root):
-        lower_lab(layout, _saying())
+    with telling() as say, holding(layout.root):
+        lower_lab(layout, say)
 
 
 @app.command()
@@ -171,6 +165,7 @@ def destroy(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """End every process of the lab and remove its directory with all it holds."""
+    from nodeops.cli.lab_progress import telling
     from nodeops.lab.layout import lab_dir, require
     from nodeops.lab.raising import holding, remove_lab
 
@@ -178,8 +173,8 @@ def destroy(
     require(root)
     if not yes:
         _ask(f"remove lab {name} in {root}, with all its servers?")
-    with holding(root):
-        remove_lab(root, _saying())
+    with telling() as say, holding(root):
+        remove_lab(root, say)
 
 
 def _ask(question: str) -> None:

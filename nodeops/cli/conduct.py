@@ -52,7 +52,7 @@ def carry_out(desk: Desk, task: Task, manner: Manner) -> int:
         raise _busy(before)
     facts = gather(desk, task, before)
     plan = refusal.with_window(make_plan(task, facts), manner.window)
-    error = _objection(plan, task, presenter)
+    error = _objection(plan, task, before, presenter)
     if error or manner.dry_run:
         return _only_show(plan, error, presenter, manner)
     if not plan.steps and not before:
@@ -92,9 +92,11 @@ def make_plan(task: Task, facts: DrainFacts) -> Plan:
     return plan_drain(facts, task.options)
 
 
-def _objection(plan: Plan, task: Task, presenter: Presenter) -> NodeopsError | None:
-    if task.approved is not None and task.approved.digest != plan.digest:
-        lines = plan_file.difference(task.approved, plan)
+def _objection(plan: Plan, task: Task, before: RunInfo | None, presenter: Presenter) -> NodeopsError | None:
+    approved = task.approved
+    going_on = before is not None and approved is not None and refusal.is_rest_of(plan, approved)
+    if approved is not None and approved.digest != plan.digest and not going_on:
+        lines = plan_file.difference(approved, plan)
         presenter.stale(lines)
         return StalePlanError(
             f"{plan.host}: {count(len(lines), 'thing')} changed since the plan was approved",

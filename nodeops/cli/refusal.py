@@ -28,6 +28,15 @@ def objection(plan: Plan, *, leave_refused: bool) -> NodeopsError | None:
     return RefusedError(words, hint=f"Look at the reasons above; {others}.")
 
 
+def is_rest_of(plan: Plan, approved: Plan) -> bool:
+    """Whether it holds nothing that was not approved: what a killed run of that plan has left."""
+    steps = {step.id: (step.action, step.target, step.risk) for step in approved.steps}
+    servers = {server.id for server in approved.servers}
+    return all(
+        steps.get(step.id) == (step.action, step.target, step.risk) for step in plan.steps
+    ) and servers.issuperset(server.id for server in plan.servers)
+
+
 def with_window(plan: Plan, window: float | None) -> Plan:
     """The plan with a finding that says whether it fits into so many seconds."""
     if window is None:

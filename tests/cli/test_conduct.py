@@ -266,3 +266,24 @@ def test_runs_are_listed_and_shown(desk: FakeDesk, capsys: pytest.CaptureFixture
     assert verdicts(told(capsys)) == {"s01": "MOVED", "s02": "MOVED", "s03": "MOVED"}
     show_run(desk, run, Format.TABLE)
     assert "c01 is empty" in capsys.readouterr().out
+
+
+def test_apply_after_a_crash_goes_on_with_what_is_left_of_the_approved_plan(
+    desk: FakeDesk, world: FakeWorld, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "plan.json"
+    carry_out(desk, DRAIN, replace(DRY, out=path))
+
+    def crash_at_the_second_move(name: str, _arguments: tuple[object, ...]) -> None:
+        if name == "live_migrate" and len(world.named("live_migrate")) == 1:
+            world.faults[len(world.calls) + 1] = FaultKind.CRASH_AFTER
+
+    world.before.append(crash_at_the_second_move)
+    with pytest.raises(Crash):
+        apply_file(desk, path, GO)
+    world.before.clear()
+    forget_owner(desk)
+    world.nova.clock.sleep(60)
+    with FakeDesk(world, tmp_path) as again:
+        assert apply_file(again, path, GO) == 0
+    assert "c01" not in hosts_of(world)

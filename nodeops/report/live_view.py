@@ -19,9 +19,10 @@ from nodeops.report.watch import MEBI, Phase, Row, Watch
 
 PER_SECOND = 2
 BAR, SHORT_BAR = 16, 10
-AROUND = 9
+AROUND = 12
 """Lines of the picture that are no servers."""
 NOTES = 2
+TROUBLES = 3
 MARK = {
     Phase.WAITING: ("·", "dim"),
     Phase.MOVING: ("▸", "head"),
@@ -80,12 +81,23 @@ class Picture:
         yield _table(rows, self.now, wide=options.max_width >= NARROW)
         if hidden:
             yield line((f"  and {hidden} more", "dim"))
+        yield from _troubles(list(watch.rows.values()))
         yield Text()
         yield _totals(watch)
         if watch.waits_for:
             yield line(("  waits for ", "dim"), watch.waits_for)
         for note in watch.notes[-NOTES:]:
             yield line(("! " if note.warning else "  ", "warn"), (note.words, "" if note.warning else "dim"))
+
+
+def _troubles(rows: list[Row]) -> Iterator[Text]:
+    """Why servers failed, or wait to be tried again, a line each."""
+    troubled = [row for row in rows if row.words and row.phase in {Phase.FAILED, Phase.WAITING}]
+    for row in sorted(troubled, key=lambda row: row.since)[-TROUBLES:]:
+        style = "bad" if row.phase is Phase.FAILED else "warn"
+        trouble = line((f"  {row.name}: ", style), (row.words, "dim"))
+        trouble.no_wrap, trouble.overflow = True, "ellipsis"
+        yield trouble
 
 
 def _shown(rows: list[Row], room: int) -> tuple[list[Row], int]:
@@ -128,8 +140,8 @@ def _bar(row: Row, now: float, width: int) -> Text:
 
 
 def _figures(row: Row, *, wide: bool) -> str:
-    if row.phase is Phase.FAILED or (row.phase is Phase.WAITING and row.words):
-        return row.words
+    if row.phase is Phase.FAILED:
+        return "failed"
     if row.phase is not Phase.MOVING:
         return ""
     tries = f"try {row.attempt}  " if row.attempt > 1 else ""

@@ -184,7 +184,7 @@ def test_the_picture_of_a_run_shows_all_servers_and_totals(width: int) -> None:
 
 def test_a_low_terminal_keeps_what_moves() -> None:
     out = console(io.StringIO(), width=80)
-    out.height = 12
+    out.height = 15
     out.print(Picture(watched(EVENTS), BEGAN + 21))
     assert isinstance(out.file, io.StringIO)
     text = out.file.getvalue()

@@ -75,22 +75,23 @@ def ending(outcome: Outcome) -> NodeopsError | None:
     if Verdict.UNKNOWN in verdicts:
         unknown = count(verdicts.count(Verdict.UNKNOWN), "server")
         return OutcomeUnknownError(f"{host}: how it ended could not be seen for {unknown}", hint=again)
-    return _not_moved(outcome, moved, again) or _not_verified(outcome)
+    return _not_moved(outcome, moved) or _not_verified(outcome, again)
 
 
-def _not_moved(outcome: Outcome, moved: int, again: str) -> NodeopsError | None:
+def _not_moved(outcome: Outcome, moved: int) -> NodeopsError | None:
     planned = {server.id: server for server in outcome.plan.servers}
     idle = {id_ for id_, server in planned.items() if server.action == "none" and not server.refused}
     left = [r for r in outcome.servers if r.verdict is not Verdict.MOVED and r.id not in idle]
     if not left:
         return None
     refused = all(r.id in planned and planned[r.id].refused for r in left)
-    hint = "Allow what the refusals name, and run the same command again." if refused else again
+    same = f"nodeops {outcome.plan.runbook} {outcome.plan.host}"
+    hint = f"{same} with what the refusals name allows them." if refused else f"{same} tries what is left."
     words = f"{outcome.plan.host}: {count(len(left), 'server')} not moved, {moved} moved"
     return PartlyDoneError(words, hint=hint) if moved else FailedError(words, hint=hint)
 
 
-def _not_verified(outcome: Outcome) -> NodeopsError | None:
+def _not_verified(outcome: Outcome, again: str) -> NodeopsError | None:
     findings = [*(f for result in outcome.servers for f in result.findings), *outcome.findings]
     wrong = [finding for finding in findings if finding.level is Level.ERROR]
     if not wrong:
@@ -98,7 +99,7 @@ def _not_verified(outcome: Outcome) -> NodeopsError | None:
     things = count(len(wrong), "thing")
     return NotVerifiedError(
         f"{outcome.plan.host}: the check afterwards found {things} wrong: {wrong[0].words}",
-        hint=wrong[0].hint or "Look at the findings above.",
+        hint=wrong[0].hint or again,
     )
 
 

@@ -40,8 +40,9 @@ def bonds(scene: Scene, server: Server, stance: Stance) -> tuple[Bond, ...]:
     """Every tie of a server that is moved in the state its stance says."""
     found = [*_lock(server)]
     if stance.moved_as is not None:
+        found += _ports(scene, server, runs=stance.moved_as in {"active", "paused"})
+    if stance.moved_as in {"active", "paused", "stopped"}:
         found += _machine(scene, server)
-        found += _ports(scene, server, runs=stance.moved_as != "stopped")
         found += _group(scene, server)
     if stance.moved_as in {"active", "paused"}:
         found += _running(scene, server, stance)

@@ -16,6 +16,7 @@ from nodeops.runbooks.classify import Classified, classify, copied_disk_gb, stat
 from nodeops.runbooks.links import Link
 from nodeops.runbooks.options import cloud_key
 from nodeops.runbooks.scene import Scene
+from nodeops.runbooks.states import NO_HOST
 from nodeops.runbooks.targets import Choice, Targets
 
 PLACE_CLASSES = frozenset({"too-large", "no-room", "pinned-az", "anti-affinity", "no-target"})
@@ -111,7 +112,8 @@ def _staying_member(by_id: Mapping[str, Decision], members: Iterable[str]) -> De
 
 def _off_step(classified: Classified) -> str | None:
     """The step after which it is on no host."""
-    links = [link for link in classified.chain if link.action in OFF_THE_HOST]
+    leads_off = classified.ends_as == NO_HOST
+    links = [link for link in classified.chain if leads_off or link.action in OFF_THE_HOST]
     return links[-1].step_id(classified.server.id) if links else None
 
 

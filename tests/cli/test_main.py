@@ -123,3 +123,19 @@ def test_exit_codes_are_shared_only_by_kinds_of_one_error() -> None:
         for other in error_classes():
             if kind.exit_code == other.exit_code:
                 assert issubclass(kind, other) or issubclass(other, kind) or kind.__base__ is other.__base__
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("nodeops dr", {"drain"}),
+        ("nodeops drain c01 --allow lo", {"local-disk", "locked"}),
+        ("nodeops drain c01 --on-stuck f", {"force-complete"}),
+        ("nodeops drain c0", set()),
+    ],
+)
+def test_completion_offers_what_is_known_and_is_silent_about_the_rest(line: str, expected: set[str]) -> None:
+    words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
+    done = nodeops(_NODEOPS_COMPLETE="complete_bash", HOME="/nonexistent", **words)
+    assert set(done.stdout.split()) == expected
+    assert done.stderr == ""

@@ -13,7 +13,7 @@ from nodeops.errors import (
     OutcomeUnknownError,
     PartlyDoneError,
 )
-from nodeops.outcome import Outcome
+from nodeops.outcome import Outcome, ServerResult
 from nodeops.plan import Level, Verdict
 from nodeops.report.figures import count
 
@@ -81,7 +81,7 @@ def ending(outcome: Outcome) -> NodeopsError | None:
 def _not_moved(outcome: Outcome, moved: int) -> NodeopsError | None:
     planned = {server.id: server for server in outcome.plan.servers}
     idle = {id_ for id_, server in planned.items() if server.action == "none" and not server.refused}
-    left = [r for r in outcome.servers if r.verdict is not Verdict.MOVED and r.id not in idle]
+    left = [r for r in outcome.servers if not _off(r) and r.id not in idle]
     if not left:
         return None
     refused = all(r.id in planned and planned[r.id].refused for r in left)
@@ -89,6 +89,11 @@ def _not_moved(outcome: Outcome, moved: int) -> NodeopsError | None:
     hint = f"{same} with what the refusals name allows them." if refused else f"{same} tries what is left."
     words = f"{outcome.plan.host}: {count(len(left), 'server')} not moved, {moved} moved"
     return PartlyDoneError(words, hint=hint) if moved else FailedError(words, hint=hint)
+
+
+def _off(result: ServerResult) -> bool:
+    """Moved, or gone from every host: deleted or offloaded by somebody else meanwhile."""
+    return result.verdict is Verdict.MOVED or (result.verdict is Verdict.LEFT and result.target is None)
 
 
 def _not_verified(outcome: Outcome, again: str) -> NodeopsError | None:

@@ -57,6 +57,12 @@ def test_a_warning_after_a_run_is_no_failure() -> None:
     assert ending(outcome(M, findings=(Finding(Level.WARNING, "x", "look at it"),))) is None
 
 
+def test_what_somebody_else_deleted_is_not_left() -> None:
+    ended = outcome(M, L)
+    gone = replace(ended.servers[1], target=None, reason="does not exist any more: deleted")
+    assert ending(replace(ended, servers=(ended.servers[0], gone))) is None
+
+
 def test_success_is_a_sentence() -> None:
     assert success(outcome(M, M)) == "c01 is empty: 2 servers moved and checked"
 

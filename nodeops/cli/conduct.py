@@ -50,6 +50,9 @@ def carry_out(desk: Desk, task: Task, manner: Manner) -> int:
     before = desk.journal().unfinished(cloud_key(desk.world().identity()), task.host)
     if before and before.owner_alive and not manner.dry_run:
         raise _busy(before)
+    if before and before.runbook != task.runbook:
+        presenter.say(f"run {before.id} ({before.runbook}) was not finished; this command takes its place")
+        before = None
     facts = gather(desk, task, before)
     plan = refusal.with_window(make_plan(task, facts), manner.window)
     error = _objection(plan, task, before, presenter)

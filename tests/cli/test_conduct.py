@@ -287,3 +287,13 @@ def test_apply_after_a_crash_goes_on_with_what_is_left_of_the_approved_plan(
     with FakeDesk(world, tmp_path) as again:
         assert apply_file(again, path, GO) == 0
     assert "c01" not in hosts_of(world)
+
+
+def test_an_unfinished_run_of_the_other_runbook_is_given_up_and_said_so(
+    desk: FakeDesk, world: FakeWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = make_plan(DRAIN, gather(desk, DRAIN, None))
+    record = desk.journal().begin(plan, Who.here("admin", "nodeops drain c01"))
+    record.leave(130, "interrupted")
+    carry_out(desk, Task("undrain", "c01", MoveOptions()), DRY)
+    assert f"run {record.id} (drain) was not finished" in capsys.readouterr().err

@@ -87,7 +87,7 @@ def database(layout: Layout, name: str) -> dict[str, object]:
 def keystone(layout: Layout) -> Sections:
     keys = layout.etc / "keystone"
     return {
-        "DEFAULT": {"log_file": layout.logs / "keystone.log", "use_stderr": "false"},
+        "DEFAULT": {"log_dir": layout.logs, "use_stderr": "false"},
         "database": database(layout, "keystone"),
         "token": {"provider": "fernet", "expiration": 3600},
         "fernet_tokens": {"key_repository": keys / "fernet"},
@@ -99,7 +99,7 @@ def keystone(layout: Layout) -> Sections:
 
 def placement(layout: Layout) -> Sections:
     return {
-        "DEFAULT": {"log_file": layout.logs / "placement.log", "use_stderr": "false"},
+        "DEFAULT": {"log_dir": layout.logs, "use_stderr": "false"},
         "placement_database": database(layout, "placement"),
         "api": {"auth_strategy": "keystone"},
         "keystone_authtoken": token_check(layout, "placement"),
@@ -109,7 +109,7 @@ def placement(layout: Layout) -> Sections:
 def glance(layout: Layout) -> Sections:
     return {
         "DEFAULT": {
-            "log_file": layout.logs / "glance.log",
+            "log_dir": layout.logs,
             "use_stderr": "false",
             "enabled_backends": "disk:file",
             "bind_host": LOOPBACK,

@@ -27,7 +27,7 @@ def server(layout: Layout) -> Program:
             f"--pid-file={layout.run / 'mariadb.pid'}",
             f"--port={layout.port('mariadb')}",
             f"--bind-address={LOOPBACK}",
-            "--innodb-flush-log-at-trx-commit=0",
+            "--innodb-flush-log-at-trx-commit=2",  # survives kill -9, not the machine's death
             "--innodb-buffer-pool-size=256M",
             "--max-connections=2000",
             "--skip-log-bin",

@@ -17,6 +17,7 @@ from nodeops.lab.layout import LOOPBACK, Layout
 MARK = "NODEOPS_LAB_ROOT"
 """In the environment of every process of a lab, and of what those start."""
 TAIL_LINES = 5
+LET_GO_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def ensure(layout: Layout, program: Program) -> bool:
         if held["fingerprint"] == fingerprint:
             return False
         stop(layout, program.name, program.stop_signal, program.stop_seconds)
-    if program.port is not None and answers(program.port):
+    if program.port is not None and not _free(program.port):
         raise FailedError(
             f"{program.name} of the lab cannot start: another process has port {program.port}",
             hint=f"Find it with `ss -ltnp 'sport = :{program.port}'`, end it, and bring the lab up again.",
@@ -86,6 +87,11 @@ def await_port(layout: Layout, program: Program, seconds: float) -> None:
                 hint=f"Its log is {layout.logs / program.name}.out.",
             )
         time.sleep(0.1)
+
+
+def _free(port: int) -> bool:
+    """Whether nothing listens there; what was just killed may take a moment to let go."""
+    return _until(lambda: not answers(port), LET_GO_SECONDS)
 
 
 def answers(port: int) -> bool:

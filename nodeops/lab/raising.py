@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -118,12 +118,16 @@ def lower_lab(layout: Layout, say: Say) -> None:
         running = [name for name in together if name in names]
         if running and words:
             say(words)
-        with ThreadPoolExecutor(max(1, len(running))) as pool:
-            list(pool.map(lambda name: stop(layout, name, seconds=END_SECONDS.get(name, 5.0)), running))
+        _stop_all(layout, running)
         if together is hosts:
             simulated.end_computes(layout.root)
     if ended := end_strays(layout.root):
         say(f"ended {ended} more processes of this lab")
+
+
+def _stop_all(layout: Layout, names: Sequence[str]) -> None:
+    with ThreadPoolExecutor(max(1, len(names))) as pool:
+        list(pool.map(lambda name: stop(layout, name, seconds=END_SECONDS.get(name, 5.0)), names))
 
 
 def remove_lab(root: Path, say: Say) -> None:
@@ -183,7 +187,10 @@ def _servers(layout: Layout, say: Say) -> None:
     for program in messages[:-1]:
         ensure(layout, program)
         await_port(layout, program, ANSWER_SECONDS)
-    ensure(layout, messages[-1])
+    if ensure(layout, messages[-1]):
+        # Whoever asked the broker that is gone would wait a minute for an answer.
+        for together in (services.hosts(layout), services.workers(layout)):
+            _stop_all(layout, [program.name for program in together])
     mariadb.start(layout)
 
 

@@ -96,7 +96,8 @@ def _api(layout: Layout, service: Service) -> Program:
     return Program(
         api_name(service),
         command,
-        environment,
+        # Else oslo.log names the file after the launcher, the same for all.
+        environment | {"OS_DEFAULT__LOG_FILE": str(layout.logs / f"{api_name(service)}.log")},
         port,
         files=tuple(path for path in files if path != compute),
     )

@@ -16,6 +16,8 @@ MOST_MADE_WAY = 4
 """Servers that move aside on one host for another."""
 MOST_HOSTS_TRIED = 64
 """Hosts on which room is made for one server."""
+ZONE_COST = 0.05
+"""A host of another zone is taken when those of the same zone would be fuller by more than this share."""
 MOST_SEARCHED = 200
 MOST_EFFORT = 100_000
 """Times the last search asks whether a server fits on a host, before it gives up."""
@@ -33,7 +35,7 @@ class Demand:
     hosts: tuple[str, ...]
     """Each of them could take it alone."""
     near: frozenset[str] = frozenset()
-    """Those of them that are better than the others: the same zone."""
+    """Those of them in the same zone: taken while they are not much fuller than the others."""
     preferred: str | None = None
     """The host of an earlier choice, kept while it is good."""
     kind: Kind = field(init=False)
@@ -220,13 +222,14 @@ class _Board:
             return preferred
         sign = -1.0 if tight else 1.0
         grouped = demand.id in self._groups_of
-        best: tuple[bool, int, float, int, str] | None = None
+        best: tuple[int, float, int, str] | None = None
         for host in demand.hosts:
             load = self._load_with(demand, host)
             if load is None or host == but or (grouped and not self._may_join(demand, host)):
                 continue
             unwished = self._unwished(demand, host) if grouped else 0
-            score = (host not in demand.near, unwished, sign * load, len(self._on.get(host, ())), host)
+            away = 0.0 if host in demand.near else ZONE_COST
+            score = (unwished, sign * load + away, len(self._on.get(host, ())), host)
             if best is None or score < best:
                 best = score
         return None if best is None else best[-1]

@@ -12,6 +12,7 @@ from nodeops.facts import Learnt, Server
 from nodeops.runbooks.bonds import has_local_disk
 from nodeops.runbooks.classify import Classified, copied_disk_gb
 from nodeops.runbooks.links import Link
+from nodeops.runbooks.options import MoveOptions
 from nodeops.runbooks.scene import Scene
 
 DEFAULT_RATE_MIB = 250.0
@@ -98,15 +99,24 @@ def _image_gb(server: Server) -> int:
     return server.flavor.disk_gb if has_local_disk(server) and not server.boots_from_volume else 0
 
 
-def total(durations: Sequence[float], *, parallel: int | None, canary: bool) -> float:
-    """Wall time of moves, each given by its seconds: the longest first, so many side by side.
+def lanes(options: MoveOptions, targets: int) -> int:
+    """Moves side by side out of one host.
 
-    `parallel` None: one at a time, as Nova does by default (`max_concurrent_live_migrations`). The canary is
-    the smallest, and goes alone.
+    Unsaid, one at a time, as Nova does by default (`max_concurrent_live_migrations`); no more than the targets
+    take.
     """
-    ordered = sorted(durations, reverse=True)
-    alone = ordered.pop() if canary and len(ordered) > 1 else 0.0
-    lanes = [0.0] * max(1, min(parallel or 1, len(ordered)))
-    for seconds in ordered:
-        heapq.heappush(lanes, heapq.heappop(lanes) + seconds)
-    return round(alone + max(lanes), 1)
+    return max(1, min(options.parallel or 1, options.inbound * max(1, targets)))
+
+
+def total(moves: Sequence[tuple[float, float]], *, side_by_side: int, canary: bool) -> float:
+    """Wall time of moves, each given by the seconds it waits and the seconds it works: the longest first.
+
+    The waiting goes on beside the others' work. The canary is the smallest, and goes alone.
+    """
+    working = sorted((work for _, work in moves), reverse=True)
+    alone = working.pop() if canary and len(working) > 1 else 0.0
+    ends = [0.0] * side_by_side
+    for seconds in working:
+        heapq.heapreplace(ends, ends[0] + seconds)
+    longest_wait = max((wait + work for wait, work in moves if wait), default=0.0)
+    return round(max(alone + max(ends), longest_wait), 1)

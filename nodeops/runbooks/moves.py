@@ -214,12 +214,16 @@ def assemble(scene: Scene, decisions: Sequence[Decision], frame: Frame) -> Plan:
     """The plan of these decisions."""
     steps = [frame.first] if frame.first else []
     by_id = {each.server.id: each for each in decisions}
-    servers = []
+    servers: list[ServerPlan] = []
+    durations: list[tuple[float, float]] = []
     for decision in decisions:
         chain = _steps(scene, decision, by_id, frame.first) if decision.goes else []
         steps += chain
         servers.append(_server_plan(scene, decision, chain))
-    moving = [server.expected_seconds for server in servers if not server.refused and server.expected_seconds]
+        if chain:
+            durations.append(_durations(chain))
+    loads = _loads(scene, decisions)
+    side_by_side = estimate.lanes(scene.options, len(loads))
     return Plan(
         runbook=frame.runbook,
         host=scene.facts.host.name,
@@ -228,12 +232,16 @@ def assemble(scene: Scene, decisions: Sequence[Decision], frame: Frame) -> Plan:
         steps=tuple(steps),
         servers=tuple(servers),
         findings=frame.findings,
-        targets=_loads(scene, decisions),
+        targets=loads,
         fits=all(_has_place(each) for each in decisions),
-        expected_seconds=estimate.total(moving, parallel=scene.options.parallel, canary=scene.options.canary)
-        if moving
-        else (frame.first.expected_seconds if frame.first else 0.0),
+        expected_seconds=estimate.total(durations, side_by_side=side_by_side, canary=scene.options.canary),
     )
+
+
+def _durations(chain: Sequence[Step]) -> tuple[float, float]:
+    """Seconds that a server is waited for, and that it is worked on."""
+    waiting = sum(step.expected_seconds for step in chain if step.action in estimate.WAITS)
+    return waiting, sum(step.expected_seconds for step in chain) - waiting
 
 
 def _has_place(decision: Decision) -> bool:

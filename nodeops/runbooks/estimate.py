@@ -102,8 +102,8 @@ def _image_gb(server: Server) -> int:
 def lanes(options: MoveOptions, targets: int) -> int:
     """Moves side by side out of one host.
 
-    Unsaid, one at a time, as Nova does by default (`max_concurrent_live_migrations`); no more than the targets
-    take.
+    Unsaid, one at a time, as Nova does by default (`max_concurrent_live_migrations`); never more than the
+    targets take.
     """
     return max(1, min(options.parallel or 1, options.inbound * max(1, targets)))
 

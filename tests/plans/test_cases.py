@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nodeops.plan import Action, Plan, ServerPlan
+from nodeops.plan import Action, Plan, Risk, ServerPlan
 from nodeops.runbooks.classes import CLASSES
 from nodeops.runbooks.classify import concerned
 from nodeops.runbooks.scene import Scene
@@ -124,3 +124,29 @@ def test_the_order_of_the_facts_does_not_matter(case: Case) -> None:
         groups=tuple(shuffled.sample(facts.groups, len(facts.groups))),
     )
     assert replace(case, facts=other).plan().digest == case.plan().digest
+
+
+def _all_cases() -> list[Case]:
+    return [case_of(json.loads(path.read_text(encoding="utf-8"))) for path in CASES]
+
+
+def test_every_class_has_a_case() -> None:
+    told = {
+        refusal.refusal_class
+        for each in _all_cases()
+        for server in each.plan().servers
+        for refusal in server.refusals
+    }
+    assert told == set(CLASSES)
+
+
+def test_every_override_has_a_case() -> None:
+    """In which it is the options that let the server go."""
+    lifted = set()
+    for each in _all_cases():
+        going = {server.id for server in each.plan().servers if not server.refused}
+        strict = replace(each, options=replace(each.options, allow=frozenset(), risk=Risk.SAFE))
+        for server in strict.plan().servers:
+            if server.id in going:
+                lifted |= {refusal.refusal_class for refusal in server.refusals}
+    assert lifted == {name for name, each in CLASSES.items() if each.risk is not None}

@@ -105,7 +105,8 @@ class _Case:
 
     def _not_touched(self, seen: Server) -> tuple[Verdict, str]:
         why = self.planned.refusals[0].reason if self.planned.refused else self.planned.why
-        if self._away and not self._settled_elsewhere:
+        unconfirmed = seen.vm_state == "resized"  # refused for the old disk that it still has here
+        if self._away and not self._settled_elsewhere and not unconfirmed:
             return Verdict.MOVED, f"is on {seen.host or 'no host'}: somebody else moved it"
         return Verdict.LEFT, why
 

@@ -27,7 +27,7 @@ MOVE = ("--action", "os-migrateLive")
     ids=" ".join,
 )
 def test_an_api_fault_does_not_change_the_end(bed: Bed, fault: tuple[str, ...]) -> None:
-    names = bed.boot("c01", 3)
+    names = bed.boot("c01", 2)
     bed.fault("api", *fault)
     result = bed.run("drain", "c01", "--yes", "-o", "json")
     bed.fault("clear")
@@ -38,10 +38,10 @@ def test_an_api_fault_does_not_change_the_end(bed: Bed, fault: tuple[str, ...]) 
     assert set(bed.servers()) >= set(names)
 
 
-@pytest.mark.parametrize("number", range(1, 9))
+@pytest.mark.parametrize("number", [1, 2, 3])
 @pytest.mark.parametrize("kind", ["drop-before", "drop-after"])
 def test_the_nth_write_is_lost_and_the_drain_ends_as_without_it(bed: Bed, kind: str, number: int) -> None:
-    names = bed.boot("c01", 3)
+    names = bed.boot("c01", 2)
     bed.fault("api", kind, "--method", "write", "--nth", str(number))
     with bed.listening() as calls:
         first = bed.run("drain", "c01", "--yes", "-o", "json")

@@ -207,6 +207,14 @@ def test_refused_stays_with_its_reason() -> None:
     assert (found.verdict, found.reason) == (Verdict.LEFT, "it is locked")
 
 
+def test_refused_for_the_old_disk_it_still_has_here_is_left_wherever_it_is() -> None:
+    refusal = Refusal("verify-resize", "its old disk is on c01", "--allow verify-resize", Risk.REBOOT)
+    refused = replace(PLANNED, action=Action.NONE, refusals=(refusal,), target=None)
+    away = web(host="c02", vm_state="resized", status="VERIFY_RESIZE")
+    found = seen(server=away, planned=refused, results=(), steps=())
+    assert (found.verdict, found.reason) == (Verdict.LEFT, "its old disk is on c01")
+
+
 def test_offloaded_is_moved_and_a_shelved_one_that_did_not_come_back_is_split() -> None:
     gone = web(host=None, vm_state="shelved_offloaded", status="SHELVED_OFFLOADED", volume_ids=())
     offload = replace(PLANNED, action=Action.SHELVE_OFFLOAD, state={"vm_state": "shelved_offloaded"})

@@ -161,13 +161,11 @@ def _waits(scene: Scene, server: Server) -> Stance:
 
 def _settled(scene: Scene, server: Server, vm_state: str, power: int) -> Stance:
     """Without a task, or when it will have ended."""
-    source = str(server.host)
     if vm_state in _MOVED_AS_IT_IS:
         bars = _power_bars(vm_state, power)
         return Stance(vm_state, bars=bars, power=power, why=_MOVED_AS_IT_IS[vm_state])
     if vm_state in _TAKEN_OUT:
-        action, back, risk = _TAKEN_OUT[vm_state]
-        return _around(vm_state, action, back, source, risk)
+        return _around(server, vm_state)
     if vm_state == "shelved":
         return Stance("shelved", why="it is shelved, and only its disk is still here", ends_as=NO_HOST)
     if vm_state == "resized":
@@ -198,15 +196,20 @@ def _power_name(power: int) -> str:
     return known.get(power, f"in power state {power}")
 
 
-def _around(vm_state: str, action: str, back: str, source: str, risk: Risk) -> Stance:
+def _around(server: Server, vm_state: str) -> Stance:
+    """Nova rescues no server that boots from a volume without the image it was rescued with before."""
+    action, back, risk = _TAKEN_OUT[vm_state]
     why = f"nova does not move a {vm_state} server"
-    before, after = links.there_and_back(action, back, source, why, risk)
+    before, after = links.there_and_back(action, back, str(server.host), why, risk)
     words = f"it is {vm_state}, and nova moves it only after {action}"
+    can_go_back = vm_state != "rescued" or not server.boots_from_volume
+    if not can_go_back:
+        words += "; it boots from a volume, and nova would not rescue it again"
     return Stance(
         "active",
         before=before,
         after=after,
-        bars=(Bar(vm_state, words),),
+        bars=(Bar(vm_state, words, overridable=can_go_back),),
         power=PowerState.RUNNING,
         ends_as=vm_state,
         why=f"{action}, move, {back}",

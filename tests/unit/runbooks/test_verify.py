@@ -148,6 +148,8 @@ def test_rolled_back_needs_a_migration_that_was_undone() -> None:
     assert undone.reason == "aborted after 60 s"
     assert seen(**AT_HOME, results=failed, migrations=migration("error")).verdict is Verdict.LEFT
     assert seen(**AT_HOME, results=(), migrations=migration("failed")).verdict is Verdict.LEFT
+    never_sent = result(state=StepState.FAILED, words="no gate opened", attempts=0)
+    assert seen(**AT_HOME, results=never_sent, migrations=migration("failed")).verdict is Verdict.LEFT
 
 
 def test_still_under_way_is_unknown() -> None:

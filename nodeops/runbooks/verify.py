@@ -183,7 +183,9 @@ class _Case:
     @property
     def _was_begun(self) -> bool:
         moving = {step.id for step in self.steps if step.source}
-        return any(each.step_id in moving and each.attempts and each.state in TOUCHED for each in self.results)
+        return any(
+            each.step_id in moving and each.attempts and each.state in TOUCHED for each in self.results
+        )
 
     @property
     def _newest(self) -> Migration | None:

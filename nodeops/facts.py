@@ -301,9 +301,9 @@ class DrainFacts:
     """By host name; a missing host has the defaults."""
     learnt: Learnt | None = None
     moved: tuple[Moved, ...] = ()
-    """Only for giving back: what the last drain of this host moved; `servers` holds those that still exist."""
+    """Only for giving back: what the last drain of this host moved; `servers` has those that exist."""
     begun: frozenset[str] = frozenset()
-    """Ids of the steps that an unfinished run of this host has sent: what is seen of them is our own doing."""
+    """Steps that an unfinished run of this host has sent: what is seen of them is our own doing."""
     unseen: tuple[str, ...] = ()
     """What could not be asked and why, in words: a plan says so instead of guessing."""
 
@@ -324,7 +324,7 @@ class Evidence:
     ports_bound_to_host: tuple[Port, ...] = ()
     """With any binding on the drained host."""
     allocations: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
-    """Host name -> server id -> resource class -> amount, for the drained host and every host that received."""
+    """Host name -> server id -> resource class -> amount, for the drained host and those that received."""
     attachments: tuple[Attachment, ...] = ()
     unseen: tuple[str, ...] = ()
     """What could not be asked: then a server cannot be called verified."""

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from nodeops.errors import FailedError
 from nodeops.lab.layout import LOOPBACK, Layout
 from nodeops.lab.packages import program
-from nodeops.lab.processes import Program, clean_environment, ensure, stop
+from nodeops.lab.processes import Program, alive, clean_environment, ensure, last_words, stop
 
 START_SECONDS = 60.0
 
@@ -23,7 +23,7 @@ def server(layout: Layout) -> Program:
             program("mariadbd"),
             "--no-defaults",
             f"--datadir={data}",
-            f"--socket={layout.run / 'mariadb.sock'}",
+            "--socket=../run/mariadb.sock",  # from its data: a socket's path may have 107 letters at most
             f"--pid-file={layout.run / 'mariadb.pid'}",
             f"--port={layout.port('mariadb')}",
             f"--bind-address={LOOPBACK}",
@@ -98,7 +98,7 @@ def _initialise(layout: Layout) -> None:
             check=False,
         )
     if done.returncode:
-        raise FailedError("MariaDB's files could not be made", hint=f"What it said is in {log}.")
+        raise FailedError("files of mariadb could not be made", hint=f"What it said is in {log}.")
 
 
 def _await(layout: Layout) -> None:
@@ -106,9 +106,11 @@ def _await(layout: Layout) -> None:
     while True:
         if _signs_in(layout, layout.password) or (_signs_in(layout, "") and _set_password(layout)):
             return
+        if not alive(layout, "mariadb"):
+            raise FailedError(f"mariadb of the lab ended: {last_words(layout, 'mariadb')}")
         if time.monotonic() > deadline:
             raise FailedError(
-                "MariaDB of the lab does not answer", hint=f"Its log is {layout.logs}/mariadb.out."
+                "mariadb of the lab does not answer", hint=f"Its log is {layout.logs}/mariadb.out."
             )
         time.sleep(0.2)
 

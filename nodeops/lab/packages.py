@@ -50,20 +50,21 @@ def program(name: str) -> str:
     return found
 
 
-def missing_packages() -> list[str]:
-    """Return the Debian packages that have to be installed first."""
-    return sorted({package for name, package in PROGRAMS.items() if _which(name) is None})
+def missing_packages(also: Sequence[str] = SYSTEM_PATHS) -> list[str]:
+    """Return the Debian packages that have to be installed first; their programs are on PATH or there."""
+    return sorted({package for name, package in PROGRAMS.items() if _which(name, also) is None})
 
 
-def install_packages(say: Callable[[str], None], log: Path, *, allowed: bool) -> None:
-    """Install what is missing with apt, without letting the packages start servers.
+def install_packages(
+    packages: Sequence[str], say: Callable[[str], None], log: Path, *, allowed: bool
+) -> None:
+    """Install Debian packages with apt, without letting them start servers.
 
     Raises:
-        ConfigurationError: something is missing and may not be installed by us; the hint is the command.
+        ConfigurationError: they may not be installed by us; the hint is the command.
         FailedError: apt failed.
 
     """
-    packages = missing_packages()
     if not packages:
         return
     if not allowed or os.geteuid() != 0 or not shutil.which("apt-get"):
@@ -144,9 +145,9 @@ def _run(command: Sequence[str], log: Path, mark: Mapping[str, str] = NOTHING) -
     return done.returncode
 
 
-def _which(name: str) -> str | None:
+def _which(name: str, also: Sequence[str] = SYSTEM_PATHS) -> str | None:
     # RabbitMQ's /usr/sbin program switches the user; the one in its library does not.
-    paths = os.pathsep.join([*reversed(SYSTEM_PATHS), os.environ.get("PATH", "")])
+    paths = os.pathsep.join([*reversed(also), os.environ.get("PATH", "")])
     return shutil.which(name, path=paths)
 
 

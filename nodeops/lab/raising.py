@@ -85,7 +85,8 @@ def raise_lab(layout: Layout, options: LabOptions, say: Say, *, install: bool) -
     """
     if ended := end_orphans(layout.root, _compute_pids(layout)):
         say(f"ended {ended} processes that an interrupted command left")
-    packages.install_packages(say, layout.logs / "apt.out", allowed=install)
+    missing = packages.missing_packages()
+    packages.install_packages(missing, say, layout.logs / "apt.out", allowed=install)
     packages.make_environment(layout, say, layout.logs / "environment.out")
     write_all(layout, options)
     catalogue.write_clouds_yaml(layout)

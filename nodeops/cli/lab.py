@@ -36,23 +36,30 @@ Host = Annotated[str, typer.Argument(metavar="HOST", help="A host of the lab.")]
 @app.command()
 def up(
     hosts: Annotated[
-        int | None, typer.Option(help="Simulated compute hosts [default: 6].", show_default=False)
+        int | None,
+        typer.Option(metavar="N", help="Simulated compute hosts [default: 6].", show_default=False),
     ] = None,
     servers: Annotated[
-        int | None, typer.Option(help="Plain servers over all hosts [default: none].", show_default=False)
+        int | None,
+        typer.Option(metavar="N", help="Plain servers over all hosts [default: none].", show_default=False),
     ] = None,
     storage: Annotated[
-        str | None, typer.Option(help="shared or local [default: shared].", show_default=False)
+        str | None,
+        typer.Option(metavar="KIND", help="shared or local [default: shared].", show_default=False),
     ] = None,
     migration_rate: Annotated[
-        str | None, typer.Option(help="Of one migration, as 512M a second.", show_default=False)
+        str | None,
+        typer.Option(metavar="RATE", help="Of one migration, as 512M a second.", show_default=False),
     ] = None,
     concurrent_migrations: Annotated[
         int | None,
-        typer.Option(help="How many Nova runs at once out of one host [default: 1].", show_default=False),
+        typer.Option(
+            metavar="N", help="How many Nova runs at once out of one host [default: 1].", show_default=False
+        ),
     ] = None,
     base_port: Annotated[
-        int | None, typer.Option(help="First of the ports [default: a free range].", show_default=False)
+        int | None,
+        typer.Option(metavar="PORT", help="First of the ports [default: a free range].", show_default=False),
     ] = None,
     install: Annotated[bool, typer.Option(help="Install missing Debian packages when root.")] = True,
     name: lab.Name = lab.DEFAULT_NAME,

@@ -93,11 +93,11 @@ def raise_lab(layout: Layout, options: LabOptions, say: Say, *, install: bool) -
     _write_hosts(layout, options)
     _servers(layout, say)
     databases.make_all(layout, say)
-    _services(layout, say)
+    since = _services(layout, say)
     cloud = catalogue.connect(layout, direct=True)
     with ThreadPoolExecutor(1) as pool:
         furnished = pool.submit(furniture.furnish, layout, catalogue.connect(layout, direct=True))
-        _computes(layout, options, cloud, say)
+        _await_hosts(layout, cloud, since, say)
         furnished.result()
     furniture.arrange(cloud, options.host_names)
     _none_ended(layout)
@@ -195,30 +195,35 @@ def _servers(layout: Layout, say: Say) -> None:
     mariadb.start(layout)
 
 
-def _services(layout: Layout, say: Say) -> None:
+def _services(layout: Layout, say: Say) -> datetime:
+    """Start what is not running, and return since when the hosts have to have reported.
+
+    They start beside the APIs they do not need: a nova-compute first reports 5 s after its start.
+    """
     say("starting the OpenStack services")
-    apis = services.apis(layout)
-    broker = rabbitmq.programs(layout)[-1]
-    identity = apis[0]
+    identity, placement, *others = services.apis(layout)
+    launcher, agents = services.hosts(layout)
     for program in (identity, services.proxy(layout)):
         ensure(layout, program)
-    await_port(layout, broker, ANSWER_SECONDS)
-    for program in [*apis[1:], *services.workers(layout), *services.hosts(layout)[1:]]:
+    await_port(layout, rabbitmq.programs(layout)[-1], ANSWER_SECONDS)
+    for program in [placement, *services.workers(layout), *others, agents]:
         ensure(layout, program)
     await_port(layout, identity, ANSWER_SECONDS)
     catalogue.register(layout)
-    for program in apis:
+    await_port(layout, placement, ANSWER_SECONDS)
+    since = datetime.now(UTC) if ensure(layout, launcher) else LONG_AGO
+    for program in others:
         await_port(layout, program, ANSWER_SECONDS)
+    return since
 
 
-def _computes(layout: Layout, options: LabOptions, cloud: Any, say: Say) -> None:
-    say(f"starting {options.hosts} simulated hosts")
-    began = datetime.now(UTC) if ensure(layout, services.hosts(layout)[0]) else LONG_AGO
+def _await_hosts(layout: Layout, cloud: Any, since: datetime, say: Say) -> None:
+    say("waiting for the simulated hosts")
     deadline = time.monotonic() + HOST_SECONDS
     wanted = {
         status.host for status in simulated.status(layout.root) if status.compute_wanted and status.power
     }
-    while missing := wanted - _ready(cloud, began):
+    while missing := wanted - _ready(cloud, since):
         if time.monotonic() > deadline:
             raise FailedError(
                 f"hosts {', '.join(sorted(missing))} of the lab do not come up",

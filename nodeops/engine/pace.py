@@ -19,7 +19,7 @@ COLD_AT_ONCE = 2
 FIRST_GUESS = 3
 FEWEST_TO_COMPARE = 2
 """One move alone says nothing of how many run at once."""
-ENOUGH_LOOKS = 3
+ENOUGH_LOOKS = 2
 """Looks that agree on how many a host runs at once."""
 MOST_UNCLEAR = 6
 """Looks in a row that say nothing, after which none is worth its call."""

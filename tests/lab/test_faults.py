@@ -11,7 +11,7 @@ MOVE = ("--action", "os-migrateLive")
 @pytest.mark.parametrize(
     "fault",
     [
-        ("latency", "0.3s"),
+        ("latency", "1s", "--probability", "0.3"),
         ("status", "500", "--method", "GET", "--times", "2"),
         ("status", "503", "--method", "GET", "--times", "2"),
         ("status", "503", "--probability", "0.1", "--method", "GET"),

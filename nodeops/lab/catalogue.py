@@ -1,10 +1,12 @@
 """What a lab's Keystone has to know: services, endpoints, accounts; and the clouds.yaml that names them."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nodeops.errors import FailedError
 from nodeops.lab.api_faults import Service
 from nodeops.lab.config_files import REGION, SERVICE_USERS, write
 from nodeops.lab.layout import Layout
@@ -54,6 +56,27 @@ def connect(layout: Layout, *, direct: bool = False) -> Any:
         load_envvars=False,
         app_name="nodeops-lab",
     )
+
+
+@contextmanager
+def refusals_told(layout: Layout) -> Iterator[None]:
+    """Tell what the lab's own APIs refused in words.
+
+    Raises:
+        FailedError: an API refused a call or did not answer.
+
+    """
+    from keystoneauth1.exceptions import ClientException  # noqa: PLC0415 - with openstacksdk
+    from openstack.exceptions import SDKException  # noqa: PLC0415 - likewise
+    from requests import HTTPError  # noqa: PLC0415 - likewise
+
+    try:
+        yield
+    except (ClientException, SDKException, HTTPError) as error:
+        raise FailedError(
+            f"an API of lab {layout.name} refused: {error}",
+            hint=f"`nodeops lab up` goes on from here; the services' logs are in {layout.logs}.",
+        ) from error
 
 
 def write_clouds_yaml(layout: Layout) -> None:

@@ -36,7 +36,18 @@ def crew(layout: Layout, servers: int) -> None:
         FailedError: some of them could not be built.
 
     """
-    cloud = catalogue.connect(layout, direct=True)
+    with catalogue.refusals_told(layout):
+        unbuilt = _crew(catalogue.connect(layout, direct=True), servers)
+    if unbuilt:
+        raise FailedError(
+            f"servers of the lab could not be built: {_reasons(unbuilt)}",
+            hint=f"The logs of the hosts are {layout.logs}/nova-compute-HOST.log.",
+        )
+
+
+def _crew(cloud: Any, servers: int) -> list[Any]:
+    """Return what could not be built at the last try."""
+    unbuilt: list[Any] = []
     offer = Offer(
         {flavor.name: flavor.id for flavor in cloud.compute.flavors()},
         cloud.image.find_image(furniture.IMAGE).id,
@@ -44,16 +55,14 @@ def crew(layout: Layout, servers: int) -> None:
     )
     for _ in range(TRIES):
         _make_missing(cloud, offer, servers)
-        if not (unbuilt := _await_built(cloud)):
-            return
+        unbuilt = _await_built(cloud)
         for server in unbuilt:
             cloud.compute.delete_server(server.id)
         for server in unbuilt:
             cloud.compute.wait_for_delete(server, interval=1, wait=60)
-    raise FailedError(
-        f"servers of the lab could not be built: {_reasons(unbuilt)}",
-        hint=f"The logs of the hosts are {layout.logs}/nova-compute-HOST.log.",
-    )
+        if not unbuilt:
+            break
+    return unbuilt
 
 
 def _make_missing(cloud: Any, offer: Offer, servers: int) -> None:

@@ -1,7 +1,7 @@
 """What a lab's cloud offers before the first server: flavors, an image, a network, volume types, zones."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nodeops.lab.layout import Layout
@@ -34,14 +34,31 @@ def furnish(layout: Layout, cloud: Any) -> None:
 
 
 def arrange(cloud: Any, hosts: Sequence[str]) -> None:
-    """Put every host into its zone (first half az1, second half az2), and two of each into an aggregate."""
-    half = (len(hosts) + 1) // 2
-    groups = {ZONES[0]: hosts[:half], ZONES[1]: hosts[half:]}
-    fast = [*groups[ZONES[0]][:2], *groups[ZONES[1]][:2]]
-    for zone, members in groups.items():
-        if members:
-            _aggregate(cloud, zone, members, zone=zone)
-    _aggregate(cloud, AGGREGATE, fast, metadata={"disk": "ssd"})
+    """Give every host without a zone one, and two hosts of each zone an aggregate; what is stays."""
+    members = {zone: list(_aggregate(cloud, zone, zone=zone).hosts or ()) for zone in ZONES}
+    for zone, added in share_out(members, hosts).items():
+        for host in added:
+            cloud.compute.add_host_to_aggregate(_aggregate(cloud, zone), host)
+            members[zone].append(host)
+    fast = _aggregate(cloud, AGGREGATE)
+    if not fast.hosts:
+        for host in [host for zone in ZONES for host in members[zone][:2]]:
+            cloud.compute.add_host_to_aggregate(fast, host)
+        cloud.compute.set_aggregate_metadata(fast, {"disk": "ssd"})
+
+
+def share_out(members: Mapping[str, Sequence[str]], hosts: Sequence[str]) -> dict[str, list[str]]:
+    """Return which zone each host without one gets: the first half the first zone, later ones the smaller."""
+    placed = {host for held in members.values() for host in held}
+    homeless = [host for host in hosts if host not in placed]
+    if not placed:
+        half = (len(homeless) + 1) // 2
+        return {ZONES[0]: homeless[:half], ZONES[1]: homeless[half:]}
+    given: dict[str, list[str]] = {zone: [] for zone in ZONES}
+    for host in homeless:
+        smaller = min(ZONES, key=lambda zone: len(members[zone]) + len(given[zone]))
+        given[smaller].append(host)
+    return given
 
 
 def _flavors(cloud: Any) -> None:
@@ -81,20 +98,7 @@ def _volume_types(cloud: Any) -> None:
             cloud.block_storage.create_type(name=name, extra_specs={"volume_backend_name": driver})
 
 
-def _aggregate(
-    cloud: Any,
-    name: str,
-    hosts: Sequence[str],
-    *,
-    zone: str | None = None,
-    metadata: dict[str, str] | None = None,
-) -> None:
-    made = cloud.compute.find_aggregate(name, ignore_missing=True) or cloud.compute.create_aggregate(
+def _aggregate(cloud: Any, name: str, zone: str | None = None) -> Any:
+    return cloud.compute.find_aggregate(name, ignore_missing=True) or cloud.compute.create_aggregate(
         name=name, availability_zone=zone
     )
-    present = set(made.hosts or ())
-    for host in hosts:
-        if host not in present:
-            cloud.compute.add_host_to_aggregate(made, host)
-    if metadata:
-        cloud.compute.set_aggregate_metadata(made, metadata)

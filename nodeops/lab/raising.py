@@ -93,13 +93,14 @@ def raise_lab(layout: Layout, options: LabOptions, say: Say, *, install: bool) -
     _write_hosts(layout, options)
     _servers(layout, say)
     databases.make_all(layout, say)
-    since = _services(layout, say)
-    cloud = catalogue.connect(layout, direct=True)
-    with ThreadPoolExecutor(1) as pool:
-        furnished = pool.submit(furniture.furnish, layout, catalogue.connect(layout, direct=True))
-        _await_hosts(layout, cloud, since, say)
-        furnished.result()
-    furniture.arrange(cloud, options.host_names)
+    with catalogue.refusals_told(layout):
+        since = _services(layout, say)
+        cloud = catalogue.connect(layout, direct=True)
+        with ThreadPoolExecutor(1) as pool:
+            furnished = pool.submit(furniture.furnish, layout, catalogue.connect(layout, direct=True))
+            _await_hosts(layout, cloud, since, say)
+            furnished.result()
+        furniture.arrange(cloud, options.host_names)
     _none_ended(layout)
     say("the lab is up")
 

@@ -1,9 +1,7 @@
-"""What `nodeops doctor` looks at: one question each, and the way out when the answer is bad."""
+"""What `nodeops doctor` shows: what is configured here, then what the cloud offers and permits."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from rich.text import Text
 
@@ -11,101 +9,94 @@ from nodeops import config
 from nodeops.cli.desk import Desk
 from nodeops.cli.exit_codes import exit_code
 from nodeops.cli.output import Format, document, text
-from nodeops.errors import ApiError, NodeopsError
+from nodeops.clients.doctor import Check, Health, examine
+from nodeops.errors import NodeopsError
 from nodeops.report.console import line
 from nodeops.report.figures import count
 from nodeops.report.markdown_view import markdown_table
 from nodeops.report.plan_view import plain_table
 
-if TYPE_CHECKING:
-    from nodeops.clients.cloud import Cloud
-
-MOST_SKEW = 5.0
-"""Seconds between the cloud's clock and ours from which times in the journal mislead."""
-NOBODY = "00000000-0000-0000-0000-000000000000"
-
-
-class Health(StrEnum):
-    GOOD = "good"
-    WARNING = "warning"
-    BAD = "bad"
-    SKIPPED = "skipped"
+MARK = {
+    Health.OK: ("✓", "good"),
+    Health.WARNING: ("!", "warn"),
+    Health.FAILED: ("✗", "bad"),
+    Health.NOT_ASKED: ("·", "dim"),
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a check found."""
+class Local:
+    """A question about this machine: words, and a hint when they are a warning."""
 
-    check: str
-    health: Health
-    words: str
-    hint: str = ""
-    code: int = 0
-    """The exit code it stands for."""
-
-
-Check = Callable[[Desk], tuple[str, str]]
-"""Words, and a hint when they are a warning; raises `NodeopsError` when it is bad."""
+    name: str
+    ask: Callable[[Desk], tuple[str, str]]
 
 
 def run_checks(desk: Desk, output: Format) -> int:
-    """Ask everything, show the answers, and return the exit code of the first bad one."""
-    answers = list(_answers(desk))
-    bad = [answer for answer in answers if answer.health is Health.BAD]
-    code = bad[0].code if bad else 0
+    """Ask everything, show the answers, and return the exit code of the first that failed."""
+    answers = [*_here(desk), *_there(desk)]
+    code = next((_code(answer) for answer in answers if answer.health is Health.FAILED), 0)
     if output is Format.JSON:
-        document({"exit_code": code, "checks": [asdict(answer) for answer in answers]})
+        document({"exit_code": code, "checks": [_value(answer) for answer in answers]})
     elif output is Format.MARKDOWN:
-        rows = [(answer.check, str(answer.health), answer.words, answer.hint) for answer in answers]
+        rows = [(answer.name, str(answer.health), answer.found, answer.hint) for answer in answers]
         text("\n".join(markdown_table(("Check", "Health", "Found", "Hint"), rows)))
     else:
         _show(desk, answers)
     return code
 
 
-def _answers(desk: Desk) -> Iterator[Answer]:
-    """Without a token nothing else can be asked of the cloud."""
-    yield from (_answer(desk, name, check) for name, check in LOCAL.items())
-    first, *others = CLOUD.items()
-    reached = _answer(desk, *first)
-    yield reached
-    for name, check in others:
-        if reached.health is Health.BAD:
-            yield Answer(name, Health.SKIPPED, "not asked")
+def _here(desk: Desk) -> Iterator[Check]:
+    for local in LOCAL:
+        try:
+            words, hint = local.ask(desk)
+        except NodeopsError as error:
+            yield _failed(local.name, error)
         else:
-            yield _answer(desk, name, check)
+            yield Check(local.name, Health.WARNING if hint else Health.OK, words, hint)
 
 
-def _answer(desk: Desk, name: str, check: Check) -> Answer:
+def _there(desk: Desk) -> Iterator[Check]:
     try:
-        words, hint = check(desk)
+        cloud = desk.cloud()
     except NodeopsError as error:
-        return Answer(name, Health.BAD, error.message, error.hint, exit_code(error))
-    return Answer(name, Health.WARNING if hint else Health.GOOD, words, hint)
+        yield _failed("cloud", error)
+    else:
+        yield from examine(cloud)
 
 
-MARK = {
-    Health.GOOD: ("✓", "good"),
-    Health.WARNING: ("!", "warn"),
-    Health.BAD: ("✗", "bad"),
-    Health.SKIPPED: ("·", "dim"),
-}
+def _failed(name: str, error: NodeopsError) -> Check:
+    return Check(name, Health.FAILED, error.message, error.hint, error)
 
 
-def _show(desk: Desk, answers: list[Answer]) -> None:
+def _code(answer: Check) -> int:
+    return exit_code(answer.error) if answer.error else NodeopsError.exit_code
+
+
+def _value(answer: Check) -> dict[str, object]:
+    return {
+        "check": answer.name,
+        "health": str(answer.health),
+        "words": answer.found,
+        "hint": answer.hint,
+        "code": _code(answer) if answer.health is Health.FAILED else 0,
+    }
+
+
+def _show(desk: Desk, answers: list[Check]) -> None:
     table = plain_table("", "check", "found")
     table.show_header = False
     table.columns[2].overflow, table.columns[2].no_wrap = "fold", False
     for answer in answers:
         mark, style = MARK[answer.health]
-        words = Text(answer.words, "dim" if answer.health is Health.SKIPPED else "")
+        words = Text(answer.found, "dim" if answer.health is Health.NOT_ASKED else "")
         if answer.hint:
             words.append(f"\nhint: {answer.hint}", "dim")
-        table.add_row(Text(mark, style), Text(answer.check), words)
+        table.add_row(Text(mark, style), Text(answer.name), words)
     console = desk.out()
     console.print(table)
     console.print()
-    bad = sum(answer.health is Health.BAD for answer in answers)
+    bad = sum(answer.health is Health.FAILED for answer in answers)
     ending = "everything a drain needs is there" if not bad else f"{count(bad, 'check')} failed"
     console.print(line((ending, "bad" if bad else "good")))
 
@@ -132,85 +123,4 @@ def _operator(_desk: Desk) -> tuple[str, str]:
     return str(config.operator()), ""
 
 
-def _identity(desk: Desk) -> tuple[str, str]:
-    cloud = desk.cloud()
-    cloud.connection.headers()
-    found = cloud.connection.access()
-    roles = ", ".join(sorted(getattr(found, "role_names", None) or ()))
-    user, project = getattr(found, "username", "?"), getattr(found, "project_name", "?")
-    return f"{cloud.connection.auth_url} as {user} in {project}, roles: {roles}", ""
-
-
-def _compute(desk: Desk) -> tuple[str, str]:
-    compute = desk.cloud().compute
-    return f"microversion {compute.microversion} is used, the cloud offers {compute.highest}", ""
-
-
-def _hosts(desk: Desk) -> tuple[str, str]:
-    hosts = desk.cloud().hosts()
-    away = [host.name for host in hosts if not host.serves]
-    words = f"{count(len(hosts), 'host')}, {len(away)} not in service"
-    serving = len(hosts) - len(away)
-    return words, "" if serving > 1 else "A drain needs another host that is enabled and up."
-
-
-def _a_host(cloud: "Cloud") -> str:
-    """Any, to ask about; whether hosts can be listed is another check's question."""
-    try:
-        return next((host.name for host in cloud.hosts()), "none")
-    except ApiError:
-        return "none"
-
-
-def _servers(desk: Desk) -> tuple[str, str]:
-    cloud = desk.cloud()
-    host = next((host.name for host in cloud.hosts()), "none")
-    cloud.migrations_from(host)
-    cloud.groups()
-    cloud.aggregates()
-    found = cloud.servers_on(host)
-    seen = count(len(found), "server")
-    return f"servers of all projects, migrations, groups and aggregates can be read ({host}: {seen})", ""
-
-
-def _placement(desk: Desk) -> tuple[str, str]:
-    providers = desk.cloud().candidates({"VCPU": 1})
-    return f"{count(len(providers), 'provider')} with a free VCPU", ""
-
-
-def _network(desk: Desk) -> tuple[str, str]:
-    cloud = desk.cloud()
-    host = _a_host(cloud)
-    return f"port bindings can be read ({host}: {len(cloud.ports_bound_to(host))})", ""
-
-
-def _volume(desk: Desk) -> tuple[str, str]:
-    desk.cloud().attachments_of([NOBODY])
-    return "attachments can be read", ""
-
-
-def _image(desk: Desk) -> tuple[str, str]:
-    desk.cloud().image_properties(NOBODY)
-    return "images can be read", ""
-
-
-def _clock(desk: Desk) -> tuple[str, str]:
-    skew = desk.cloud().traffic.skew
-    if skew is None:
-        return "the cloud did not tell its time", ""
-    words = f"the cloud's clock is {abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}"
-    return words, "" if abs(skew) < MOST_SKEW else "Look at chrony or ntpd on both sides."
-
-
-LOCAL: dict[str, Check] = {"operator": _operator, "inventory": _inventory, "journal": _journal}
-CLOUD: dict[str, Check] = {
-    "keystone": _identity,
-    "nova": _compute,
-    "compute hosts": _hosts,
-    "permissions": _servers,
-    "placement": _placement,
-    "neutron": _network,
-    "cinder": _volume,
-    "glance": _image,
-    "clock": _clock,
-}
+LOCAL = (Local("operator", _operator), Local("inventory", _inventory), Local("journal", _journal))

@@ -14,7 +14,7 @@ from nodeops.engine.journal import Journal, Who
 from nodeops.engine.record import RunRecord
 from nodeops.engine.signals import Stop
 from nodeops.events import Event, Noted, StepEnded, StepSent
-from nodeops.gates import GATES
+from nodeops.gates import GATES, Gate
 from nodeops.outcome import StepResult, StepState
 from nodeops.plan import Plan, Step
 from nodeops.runbooks.options import MoveOptions
@@ -52,6 +52,7 @@ class Run:
     stop: Stop = field(default_factory=Stop)
     on_event: Callable[[Event], None] | None = None
     want_progress: bool = False
+    gates: Mapping[str, Gate] = field(default_factory=lambda: GATES)
     record: RunRecord | None = None
 
     def __post_init__(self) -> None:
@@ -69,7 +70,7 @@ class Run:
                 plan,
                 self.world,
                 actions=ACTIONS,
-                gates=GATES,
+                gates=self.gates,
                 options=self.options,
                 listener=self._listen,
                 stop=self.stop,

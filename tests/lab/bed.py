@@ -176,7 +176,7 @@ class Bed:
                 self.set_service(name, status="enabled")
         self.delete_all()
 
-    def until(self, condition: Callable[[], bool], seconds: float = 90.0) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 180.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, "the lab did not come to the expected state in time"

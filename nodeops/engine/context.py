@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from nodeops.actions.action import Action, Look
-from nodeops.engine.board import Board, Moving
+from nodeops.engine.board import QUEUED_ACTIONS, Board, Moving
 from nodeops.engine.clock import Clock
 from nodeops.engine.pace import Pace
 from nodeops.engine.record import RunRecord
@@ -136,8 +136,9 @@ class Context:
             seconds=seconds,
             verdict=verdict,
         )
-        if state is StepState.DONE and step.source is not None:
-            self.pace.ended(step.expected_seconds, seconds, self.since_last_tick)
+        if state is StepState.DONE and step.source is not None and moving.began is not None:
+            at_once = moving.began <= moving.sent_at
+            self.pace.ended(step.expected_seconds, seconds, self.since_last_tick if at_once else 0.0)
         self._leave_line(moving)
         self._end(step, result)
 
@@ -212,7 +213,12 @@ class Context:
 
     def _seconds(self, moving: Moving) -> float:
         """How long Nova worked on the attempt; never 0, which stands for none."""
-        seconds = self.now() - moving.sent_at if moving.began is None else moving.elapsed(self.now())
+        if moving.began is not None:
+            seconds = moving.elapsed(self.now())
+        elif moving.step.action in QUEUED_ACTIONS:
+            seconds = self.since_last_tick / 2  # begun and ended between two looks
+        else:
+            seconds = self.now() - moving.sent_at
         return max(seconds, 0.001)
 
     def _leave_line(self, moving: Moving) -> None:

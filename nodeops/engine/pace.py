@@ -28,7 +28,10 @@ MARGIN = 1.25
 SHORTEST_TICK = 2.0
 LONGEST_TICK = 10.0
 UNSURE_TICK = 5.0
-"""Longest while no move of the run has ended."""
+"""Longest while few moves of the run have ended: the first is often slower than the rest."""
+ENOUGH_OBSERVED = 3
+MUCH_LESS = 0.6
+"""Of what was estimated: believed sooner, as a host that idles costs more than a look."""
 SHORTEST_WAIT = 1.0
 """Between looks when little is left to come: nothing else is waiting to be started."""
 
@@ -57,8 +60,8 @@ class Pace:
     sources: dict[str, _Source] = field(default_factory=dict)
     ratio: float = 1.0
     """Observed over expected duration, smoothed."""
-    observed: bool = False
-    """A move of this run has ended: the estimates are worth something."""
+    observed: int = 0
+    """Moves of this run that have ended: with some of them the estimates are worth something."""
 
     def limit(self, source: str, expected: float) -> int:
         """Most moves in flight out of that host now, each expected to take so many seconds."""
@@ -111,12 +114,17 @@ class Pace:
             known.unclear = 0
 
     def ended(self, expected: float, seconds: float, unseen: float) -> None:
-        """A move that was expected to take so long took so long, and ended in the last `unseen` of that."""
+        """A move that was expected to take so long was seen to, and ended in the last `unseen` of that.
+
+        One that followed another is seen late at both its ends, which is nothing on the average.
+        """
         seconds -= unseen / 2
         if expected > 0 and seconds > 0:
             seen = min(20.0, max(0.05, seconds / expected))
-            self.ratio = seen if not self.observed else 0.7 * self.ratio + 0.3 * seen
-            self.observed = True
+            much_less = seen < MUCH_LESS * self.ratio
+            weight = 1.0 if not self.observed else 0.6 if much_less else 0.3
+            self.ratio += weight * (seen - self.ratio)
+            self.observed += 1
 
     def estimate(self, expected: float) -> float:
         """Seconds, as moves of this run have turned out so far."""
@@ -124,8 +132,9 @@ class Pace:
 
     def tick(self, expected: float) -> float:
         """Seconds between looks while moves are queued in Nova."""
-        longest = LONGEST_TICK if self.observed else UNSURE_TICK
-        return min(longest, max(SHORTEST_TICK, 0.75 * self.estimate(expected)))
+        sure = self.observed >= ENOUGH_OBSERVED
+        longest, part = (LONGEST_TICK, 0.75) if sure else (UNSURE_TICK, 0.4)
+        return min(longest, max(SHORTEST_TICK, part * self.estimate(expected)))
 
     def wait(self, expected: float, elapsed: float) -> float:
         """Seconds until a look may find the end of a move that nothing is queued behind."""

@@ -164,11 +164,20 @@ class ForbiddenError(ApiError):
     code = "forbidden"
 
 
-class DatabaseError(NodeopsError):
-    """A database could not be reached or read; nothing was sent."""
+class DatabaseError(ApiError):
+    """A database could not be reached or read; nothing was sent.
+
+    `ambiguous` when the connection was lost at the commit.
+    """
 
     exit_code = 22
     code = "database"
+
+
+class RecordsChangedError(DatabaseError):
+    """A row was not as the write expected it; that write changed nothing."""
+
+    code = "records-changed"
 
 
 class AuthenticationError(NodeopsError):

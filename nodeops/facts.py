@@ -167,6 +167,57 @@ class Port:
 
 
 @dataclass(frozen=True, slots=True)
+class PortBinding:
+    """Where Neutron says a port is bound after it was asked to bind it."""
+
+    port_id: str
+    host: str
+    vif_type: str
+    status: str
+    device_owner: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Neutron answers 200 also when no mechanism driver could bind (`neutron/plugins/ml2/plugin.py`)."""
+        return self.vif_type in {"binding_failed", "unbound"}
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkAgent:
+    """One of Neutron's agents."""
+
+    id: str
+    type: str
+    """`Open vSwitch agent`, `OVN Controller agent`, `DHCP agent` …"""
+    binary: str
+    host: str
+    alive: bool
+    last_seen: str = ""
+
+    @property
+    def binds_ports(self) -> bool:
+        """Whether it is what ports of servers are bound to."""
+        return "OVN Controller" in self.type or self.binary in {
+            "neutron-openvswitch-agent",
+            "neutron-linuxbridge-agent",
+            "neutron-macvtap-agent",
+            "neutron-sriov-nic-agent",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """All that one consumer holds in Placement, with what a change of it must name."""
+
+    consumer_id: str
+    resources: Mapping[str, Mapping[str, int]]
+    """Provider id -> resource class -> amount; empty when it holds nothing."""
+    project_id: str = ""
+    user_id: str = ""
+    generation: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Attachment:
     """A Cinder attachment."""
 
@@ -328,3 +379,37 @@ class Evidence:
     attachments: tuple[Attachment, ...] = ()
     unseen: tuple[str, ...] = ()
     """What could not be asked: then a server cannot be called verified."""
+
+
+class Life(StrEnum):
+    """What is known of a host's life."""
+
+    ALIVE = "ALIVE"
+    DEAD = "DEAD"
+    """Nothing runs on it: proved, not guessed from silence."""
+    CANNOT_TELL = "CANNOT TELL"
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """One piece of evidence on whether a host lives."""
+
+    source: str
+    """nova-compute, network-agent, ping, ssh, libvirt, power, ports, volumes or hook."""
+    life: Life
+    """What it proves by itself; silence proves nothing."""
+    words: str
+    """What was seen."""
+    proves: str = ""
+    """What follows from it and what does not, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inquest:
+    """Whether a host is dead, and by what evidence."""
+
+    host: str
+    life: Life
+    why: str
+    signs: tuple[Sign, ...]
+    at: float = 0.0

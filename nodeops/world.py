@@ -6,21 +6,25 @@ Reads raise `ApiError` (or one of its kin) when the cloud does not answer; write
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from nodeops.facts import (
     Aggregate,
+    Allocation,
     Attachment,
     Explanation,
     Host,
     Identity,
     Migration,
+    NetworkAgent,
     Port,
+    PortBinding,
     Progress,
     Resource,
     Server,
     ServerGroup,
 )
+from nodeops.records import Records, RecordsView
 
 
 class View(Protocol):
@@ -85,6 +89,27 @@ class View(Protocol):
         """One consumer's allocation: provider id -> resource class -> amount."""
         ...
 
+    def holding(self, server_id: str) -> Allocation:
+        """One consumer's allocation with its generation, which `set_allocation` must name."""
+        ...
+
+    def tree(self, provider_id: str) -> frozenset[str]:
+        """Providers of the tree whose root this is, itself included."""
+        ...
+
+    def agents_on(self, host: str) -> tuple[NetworkAgent, ...]:
+        """Neutron's agents on this host; matched exactly."""
+        ...
+
+    def evacuations_from(self, host: str) -> tuple[Migration, ...]:
+        """Evacuations whose source is this host, newest first."""
+        ...
+
+    @property
+    def records(self) -> RecordsView:
+        """The databases; every read raises `ConfigurationError` when none is configured."""
+        ...
+
     def candidates(
         self, resources: Mapping[str, int], *, required: Sequence[str] = (), forbidden: Sequence[str] = ()
     ) -> Mapping[str, Mapping[str, Resource]]:
@@ -142,3 +167,53 @@ class World(View, Protocol):
     def unshelve(self, server_id: str, target: str | None) -> str: ...
 
     def reset_state(self, server_id: str, state: str) -> str: ...
+
+    def force_down(self, service_id: str, *, forced: bool) -> str:
+        """Say that a host is dead, or is not any more.
+
+        Taking it back is refused with 400 while evacuations of the host are `done` and not yet cleaned up
+        (`nova/api/openstack/compute/services.py`).
+        """
+        ...
+
+    def evacuate(self, server_id: str, target: str | None) -> str:
+        """At a microversion that keeps a STOPPED server stopped and an ACTIVE one active (2.68 to 2.94)."""
+        ...
+
+    def reboot_hard(self, server_id: str) -> str: ...
+
+    def attach_volume(self, server_id: str, volume_id: str, device: str | None) -> str: ...
+
+    def detach_volume(self, server_id: str, volume_id: str) -> str: ...
+
+    def set_allocation(self, allocation: Allocation) -> str:
+        """Replace all that a consumer holds; `ApiError` 409 for another generation or no room."""
+        ...
+
+    def bind_port(self, port_id: str, host: str, device_owner: str | None = None) -> PortBinding:
+        """Have Neutron bind it on that host; look at `failed` of the answer."""
+        ...
+
+    def delete_binding(self, port_id: str, host: str) -> str:
+        """An INACTIVE left-over."""
+        ...
+
+    def create_attachment(
+        self, volume_id: str, server_id: str, connector: Mapping[str, Any] | None, device: str
+    ) -> tuple[str, Mapping[str, Any]]:
+        """A new Cinder attachment beside the old one: its id and its connection info, which may hold secrets.
+
+        With None as connector it is only reserved, and `connection_info` is empty.
+        """
+        ...
+
+    def connect_attachment(self, attachment_id: str, connector: Mapping[str, Any]) -> Mapping[str, Any]: ...
+
+    def complete_attachment(self, attachment_id: str) -> str: ...
+
+    def delete_attachment(self, attachment_id: str) -> str:
+        """409 while Nova still names it (`cinder/volume/api.py`, CVE-2023-2088); 404 is no error."""
+        ...
+
+    @property
+    def records(self) -> Records: ...

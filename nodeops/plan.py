@@ -35,10 +35,17 @@ class Verdict(StrEnum):
     """How it ended for one server."""
 
     MOVED = "MOVED"
+    DONE = "DONE"
+    """Mended or restored where that was the work, and seen to be so."""
     LEFT = "LEFT"
     ROLLED_BACK = "ROLLED BACK"
     SPLIT = "SPLIT"
     UNKNOWN = "UNKNOWN"
+
+    @property
+    def good(self) -> bool:
+        """What was to be done is done."""
+        return self in {Verdict.MOVED, Verdict.DONE}
 
 
 class Action(StrEnum):
@@ -48,6 +55,13 @@ class Action(StrEnum):
     BLOCK_MIGRATE = "block-migrate"
     COLD_MIGRATE = "cold-migrate"
     CONFIRM_RESIZE = "confirm-resize"
+    EVACUATE = "evacuate"
+    REWRITE = "rewrite"
+    """Its records in the databases, from a dead host to another one."""
+    RESTORE = "restore"
+    """What a rewrite changed is put back."""
+    MEND = "mend"
+    """A left-over is removed, or a volume attached anew; it stays where it is."""
     SHELVE_OFFLOAD = "shelve-offload"
     WAIT = "wait"
     NONE = "none"
@@ -126,8 +140,9 @@ class ServerPlan:
     @property
     def expected_verdict(self) -> Verdict:
         """What the run will say if the world holds still."""
-        stays = self.refused or self.action is Action.NONE
-        return Verdict.LEFT if stays else Verdict.MOVED
+        if self.refused or self.action is Action.NONE:
+            return Verdict.LEFT
+        return Verdict.DONE if self.action in {Action.RESTORE, Action.MEND} else Verdict.MOVED
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,16 @@
 """One command from beginning to end: gather, plan, show, ask, run, verify, report."""
 
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from nodeops import plan_file
-from nodeops.cli import ask, refusal
+from nodeops.cli import refusal
 from nodeops.cli.desk import Desk
 from nodeops.cli.history import find_run
 from nodeops.cli.options import Manner
 from nodeops.cli.perform import Agreed, perform
 from nodeops.cli.present import Presenter
+from nodeops.cli.task import Task, task_of
 from nodeops.engine.journal import RunInfo
 from nodeops.errors import (
     PLAN_HAS_CHANGES,
@@ -19,30 +20,13 @@ from nodeops.errors import (
     StalePlanError,
     UsageError,
 )
-from nodeops.facts import DrainFacts
-from nodeops.gather import find_host, gather_drain, gather_return
-from nodeops.plan import Action, Plan
+from nodeops.plan import Plan
 from nodeops.report.figures import count, moment
-from nodeops.runbooks.drain import plan_drain
-from nodeops.runbooks.options import MoveOptions, cloud_key, options_of
-from nodeops.runbooks.undrain import plan_undrain
+from nodeops.runbooks.options import cloud_key
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What is to be done: a runbook on a host."""
-
-    runbook: str
-    host: str
-    options: MoveOptions
-    give_back: bool = False
-    force: bool = False
-    approved: Plan | None = None
-    """What the plan must still come to."""
-
-
-def carry_out(desk: Desk, task: Task, manner: Manner) -> int:
-    """Do it, and return the exit code.
+def carry_out(desk: Desk, task: Task[Any], manner: Manner, *, approved: Plan | None = None) -> int:
+    """Do it, and return the exit code; `approved` is what the plan must still come to.
 
     Raises `NodeopsError` for every end but the good ones; the plan or the run has been shown by then.
     """
@@ -53,9 +37,9 @@ def carry_out(desk: Desk, task: Task, manner: Manner) -> int:
     if before and before.runbook != task.runbook:
         presenter.say(f"run {before.id} ({before.runbook}) was not finished; this command takes its place")
         before = None
-    facts = gather(desk, task, before)
-    plan = refusal.with_window(make_plan(task, facts), manner.window)
-    error = _objection(plan, task, before, presenter)
+    facts = task.gather(desk, before)
+    plan = refusal.with_window(task.plan(facts), manner.window)
+    error = _objection(plan, task, approved, before, presenter)
     if error or manner.dry_run:
         return _only_show(plan, error, presenter, manner)
     if not plan.steps and not before:
@@ -63,40 +47,18 @@ def carry_out(desk: Desk, task: Task, manner: Manner) -> int:
         presenter.say(f"{task.host}: nothing to do")
         return 0
     presenter.plan_before_asking(plan)
+    going_on = f"Continue run {before.id} of {moment(before.started)}: " if before else ""
     try:
-        ask.confirm(plan, _question(plan, before), yes=manner.yes)
+        task.confirm(plan, going_on + task.question(plan), yes=manner.yes)
     except DeclinedError as declined:
         presenter.not_run(plan, declined)
         raise
-    return perform(desk, Agreed(facts, plan, task.options), presenter)
+    return perform(desk, Agreed(task, facts, plan), presenter)
 
 
-def gather(desk: Desk, task: Task, before: RunInfo | None) -> DrainFacts:
-    """The facts for the task, with what the journal and the inventory know."""
-    view, journal = desk.world(), desk.journal()
-    key = cloud_key(view.identity())
-    settings = {name: desk.inventory().settings(name) for name in desk.inventory().places}
-    if task.runbook == "undrain":
-        moved = journal.moved_away(key, task.host) if task.give_back else ()
-        facts = gather_return(view, task.host, moved, settings, journal.learnt(key))
-    else:
-        also = [server.id for server in before.plan.servers] if before else ()
-        facts = gather_drain(view, task.host, settings, journal.learnt(key), also=also)
-    sent = [row.step.id for row in journal.steps(before.id) if row.attempt] if before else ()
-    return replace(facts, begun=frozenset(sent))
-
-
-def make_plan(task: Task, facts: DrainFacts) -> Plan:
-    """The runbook's plan; raises `UnknownHostError` for a target that does not exist."""
-    for name in task.options.to:
-        find_host(name, facts.hosts)
-    if task.runbook == "undrain":
-        return plan_undrain(facts, task.options, force=task.force)
-    return plan_drain(facts, task.options)
-
-
-def _objection(plan: Plan, task: Task, before: RunInfo | None, presenter: Presenter) -> NodeopsError | None:
-    approved = task.approved
+def _objection(
+    plan: Plan, task: Task[Any], approved: Plan | None, before: RunInfo | None, presenter: Presenter
+) -> NodeopsError | None:
     going_on = before is not None and approved is not None and refusal.is_rest_of(plan, approved)
     if approved is not None and approved.digest != plan.digest and not going_on:
         lines = plan_file.difference(approved, plan)
@@ -105,7 +67,7 @@ def _objection(plan: Plan, task: Task, before: RunInfo | None, presenter: Presen
             f"{plan.host}: {count(len(lines), 'thing')} changed since the plan was approved",
             hint=f"Make a new plan: nodeops plan {plan.runbook} {plan.host} -o FILE",
         )
-    return refusal.objection(plan, leave_refused=task.options.leave_refused)
+    return refusal.objection(plan, leave_refused=task.leave_refused) or task.objection(plan)
 
 
 def _only_show(plan: Plan, error: NodeopsError | None, presenter: Presenter, manner: Manner) -> int:
@@ -128,20 +90,10 @@ def _busy(run: RunInfo) -> HostBusyError:
     )
 
 
-def _question(plan: Plan, before: RunInfo | None) -> str:
-    moves = sum(not server.refused and server.action is not Action.NONE for server in plan.servers)
-    going_on = f"Continue run {before.id} of {moment(before.started)}: " if before else ""
-    if not moves:
-        change = "disable it" if plan.runbook == "drain" else "enable it"
-        return f"{going_on}{plan.runbook} {plan.host}: no server to move, {change}?"
-    left = f", leave {len(plan.refused)} behind" if plan.refused else ""
-    return f"{going_on}{plan.runbook} {plan.host}: move {count(moves, 'server')}{left}?"
-
-
 def apply_file(desk: Desk, path: Path, manner: Manner) -> int:
     """Run an approved plan, or raise `StalePlanError` with the difference shown."""
     approved = plan_file.read(path, cloud=cloud_key(desk.world().identity()))
-    return carry_out(desk, _task_of(approved, approved), manner)
+    return carry_out(desk, task_of(approved), manner, approved=approved)
 
 
 def resume_run(desk: Desk, name: str, manner: Manner) -> int:
@@ -157,15 +109,4 @@ def resume_run(desk: Desk, name: str, manner: Manner) -> int:
         raise UsageError(
             f"run {run.id} is of {run.cloud}, this is {key}", hint="Choose its cloud with --os-cloud."
         )
-    return carry_out(desk, _task_of(run.plan, None), manner)
-
-
-def _task_of(plan: Plan, approved: Plan | None) -> Task:
-    return Task(
-        plan.runbook,
-        plan.host,
-        options_of(plan),
-        give_back=bool(plan.options.get("give_back")),
-        force=bool(plan.options.get("force")),
-        approved=approved,
-    )
+    return carry_out(desk, task_of(run.plan), manner)

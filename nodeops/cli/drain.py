@@ -3,7 +3,7 @@
 import typer
 
 from nodeops.cli import options as o
-from nodeops.cli.output import Format
+from nodeops.cli.bundle import bundled
 
 DRAIN = """Move every server off a host, and prove it.
 
@@ -52,84 +52,33 @@ undrain_app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @drain_app.command(help=DRAIN, context_settings=o.EXTRA)
+@bundled
 def drain(
     ctx: typer.Context,
     host: o.HostArgument,
-    dry_run: o.DryRun = False,
-    to: o.To = None,
-    scheduler: o.Scheduler = False,
-    allow: o.Allow = None,
-    risk: o.RiskOption = o.RiskName.LIVE,
-    leave_refused: o.LeaveRefused = False,
-    parallel: o.Parallel = None,
-    inbound: o.Inbound = 2,
-    no_canary: o.NoCanary = False,
-    on_stuck: o.OnStuckOption = o.OnStuckName.ABORT,
-    retries: o.Retries = 2,
-    max_failures: o.MaxFailures = 3,
-    rate: o.Rate = None,
-    window: o.Window = None,
-    yes: o.Yes = False,
-    output: o.Output = Format.TABLE,
-    exit_code: o.ExitCode = False,
+    targets: o.Targets,
+    allowed: o.Allowed,
+    pace: o.Pace,
+    asking: o.Asking,
 ) -> None:
     """Gather, plan, show, ask, run, verify, report."""
     name = o.one_host(ctx, host)
-    choices = o.Choices(
-        to=to or (),
-        scheduler=scheduler,
-        allow=allow or (),
-        risk=risk,
-        leave_refused=leave_refused,
-        parallel=parallel,
-        inbound=inbound,
-        canary=not no_canary,
-        on_stuck=on_stuck,
-        retries=retries,
-        max_failures=max_failures,
-        rate=rate,
-    )
-    manner = o.Manner(dry_run, yes, output, exit_code, o.window_seconds(window))
-    o.conduct(ctx, "drain", name, choices, manner)
+    options = o.move_options(name, allowed, pace, targets)
+    o.conduct(ctx, "drain", asking.manner, host=name, options=options)
 
 
 @undrain_app.command(help=UNDRAIN, context_settings=o.EXTRA)
+@bundled
 def undrain(
     ctx: typer.Context,
     host: o.HostArgument,
+    allowed: o.Allowed,
+    pace: o.Pace,
+    asking: o.Asking,
     give_back: o.GiveBack = False,
     force: o.Force = False,
-    dry_run: o.DryRun = False,
-    allow: o.Allow = None,
-    risk: o.RiskOption = o.RiskName.LIVE,
-    leave_refused: o.LeaveRefused = False,
-    parallel: o.Parallel = None,
-    inbound: o.Inbound = 2,
-    no_canary: o.NoCanary = False,
-    on_stuck: o.OnStuckOption = o.OnStuckName.ABORT,
-    retries: o.Retries = 2,
-    max_failures: o.MaxFailures = 3,
-    rate: o.Rate = None,
-    window: o.Window = None,
-    yes: o.Yes = False,
-    output: o.Output = Format.TABLE,
-    exit_code: o.ExitCode = False,
 ) -> None:
     """Gather, plan, show, ask, run, verify, report."""
     name = o.one_host(ctx, host)
-    choices = o.Choices(
-        allow=allow or (),
-        risk=risk,
-        leave_refused=leave_refused,
-        parallel=parallel,
-        inbound=inbound,
-        canary=not no_canary,
-        on_stuck=on_stuck,
-        retries=retries,
-        max_failures=max_failures,
-        rate=rate,
-        give_back=give_back,
-        force=force,
-    )
-    manner = o.Manner(dry_run, yes, output, exit_code, o.window_seconds(window))
-    o.conduct(ctx, "undrain", name, choices, manner)
+    options = o.move_options(name, allowed, pace)
+    o.conduct(ctx, "undrain", asking.manner, host=name, options=options, give_back=give_back, force=force)

@@ -62,7 +62,7 @@ def ending(outcome: Outcome) -> NodeopsError | None:
     """
     host = outcome.plan.host
     verdicts = [result.verdict for result in outcome.servers]
-    moved = verdicts.count(Verdict.MOVED)
+    moved = sum(verdict.good for verdict in verdicts)
     again = f"nodeops resume {outcome.run_id} goes on with it."
     if outcome.interrupted_by is not None:
         running = count(len(outcome.still_running), "migration")
@@ -93,7 +93,7 @@ def _not_moved(outcome: Outcome, moved: int) -> NodeopsError | None:
 
 def _off(result: ServerResult) -> bool:
     """Moved, or gone from every host: deleted or offloaded by somebody else meanwhile."""
-    return result.verdict is Verdict.MOVED or (result.verdict is Verdict.LEFT and result.target is None)
+    return result.verdict.good or (result.verdict is Verdict.LEFT and result.target is None)
 
 
 def _not_verified(outcome: Outcome, again: str) -> NodeopsError | None:
@@ -106,11 +106,3 @@ def _not_verified(outcome: Outcome, again: str) -> NodeopsError | None:
         f"{outcome.plan.host}: the check afterwards found {things} wrong: {wrong[0].words}",
         hint=wrong[0].hint or again,
     )
-
-
-def success(outcome: Outcome) -> str:
-    """The sentence for a run in which all went well."""
-    moved = count(len(outcome.servers), "server")
-    if outcome.plan.runbook == "drain":
-        return f"{outcome.plan.host} is empty: {moved} moved and checked"
-    return f"{outcome.plan.host} is in service: {moved} back and checked"

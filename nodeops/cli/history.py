@@ -1,8 +1,9 @@
 """What the journal knows, shown."""
 
 from nodeops.cli.desk import Desk
-from nodeops.cli.exit_codes import ending, success
+from nodeops.cli.exit_codes import ending
 from nodeops.cli.output import Format, document, text
+from nodeops.cli.task import task_of
 from nodeops.engine.journal import Journal, RunInfo, RunState
 from nodeops.errors import UnknownRunError
 from nodeops.outcome import Outcome
@@ -110,4 +111,4 @@ def _standing(run: RunInfo, outcome: Outcome) -> str:
     error = ending(outcome)
     if run.state == RunState.SUPERSEDED:
         return f"given up: another runbook began on {run.host}"
-    return error.message if error else success(outcome)
+    return error.message if error else task_of(outcome.plan).success(outcome)

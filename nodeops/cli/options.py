@@ -1,11 +1,11 @@
 """The options of commands that move servers, declared once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -102,23 +102,49 @@ Force = Annotated[bool, typer.Option("--force", help="Enable the host although s
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
-    """What was said on the command line about the moves, not yet looked at."""
+class Pace:
+    """How fast, and when to stop."""
 
-    to: Sequence[str] = ()
-    scheduler: bool = False
-    allow: Sequence[str] = ()
-    risk: str = "live"
-    leave_refused: bool = False
-    parallel: int | None = None
-    inbound: int = 2
-    canary: bool = True
-    on_stuck: str = "abort"
-    retries: int = 2
-    max_failures: int = 3
-    rate: str | None = None
-    give_back: bool = False
-    force: bool = False
+    parallel: Parallel = None
+    inbound: Inbound = 2
+    no_canary: NoCanary = False
+    on_stuck: OnStuckOption = OnStuckName.ABORT
+    retries: Retries = 2
+    max_failures: MaxFailures = 3
+    rate: Rate = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What may be done to servers that are not simply moved."""
+
+    allow: Allow = None
+    risk: RiskOption = RiskName.LIVE
+    leave_refused: LeaveRefused = False
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Where they may go."""
+
+    to: To = None
+    scheduler: Scheduler = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How a command that changes something behaves towards whoever runs it."""
+
+    dry_run: DryRun = False
+    window: Window = None
+    yes: Yes = False
+    output: Output = Format.TABLE
+    exit_code: ExitCode = False
+
+    @property
+    def manner(self) -> "Manner":
+        """Raises `UsageError` for a bad `--window`."""
+        return Manner(self.dry_run, self.yes, self.output, self.exit_code, window_seconds(self.window))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,31 +176,33 @@ def window_seconds(text: str | None) -> float | None:
     return None if text is None else units.duration(text, option="--window")
 
 
-def move_options(choices: Choices, host: str) -> MoveOptions:
+def move_options(host: str, allowed: Allowed, pace: Pace, targets: Targets | None = None) -> MoveOptions:
     """The runbook's options; raises `UsageError` for what contradicts itself or does not exist."""
-    if choices.scheduler and choices.to:
+    places = targets or Targets()
+    to = tuple(dict.fromkeys(places.to or ()))
+    if places.scheduler and to:
         raise UsageError(
             "--to and --scheduler exclude each other", hint="With --scheduler Nova chooses the host."
         )
-    if host in choices.to:
+    if host in to:
         raise UsageError(f"--to {host} is the host itself", hint="Name other hosts, or leave --to away.")
     return MoveOptions(
-        allow=_classes(choices.allow),
-        risk=Risk[choices.risk.upper()],
-        to=tuple(dict.fromkeys(choices.to)),
-        scheduler=choices.scheduler,
-        parallel=choices.parallel,
-        inbound=choices.inbound,
-        canary=choices.canary,
-        on_stuck=OnStuck(choices.on_stuck),
-        retries=choices.retries,
-        max_failures=choices.max_failures or None,
-        rate_mib=None if choices.rate is None else units.rate(choices.rate, option="--rate"),
-        leave_refused=choices.leave_refused,
+        allow=refusal_classes(allowed.allow or ()),
+        risk=Risk[allowed.risk.upper()],
+        to=to,
+        scheduler=places.scheduler,
+        parallel=pace.parallel,
+        inbound=pace.inbound,
+        canary=not pace.no_canary,
+        on_stuck=OnStuck(pace.on_stuck),
+        retries=pace.retries,
+        max_failures=pace.max_failures or None,
+        rate_mib=None if pace.rate is None else units.rate(pace.rate, option="--rate"),
+        leave_refused=allowed.leave_refused,
     )
 
 
-def _classes(words: Iterable[str]) -> frozenset[str]:
+def refusal_classes(words: Iterable[str]) -> frozenset[str]:
     """`--allow a,b --allow c` as a set of known classes."""
     named = frozenset(part.strip() for word in words for part in word.split(",") if part.strip())
     if not named:
@@ -194,12 +222,14 @@ def _classes(words: Iterable[str]) -> frozenset[str]:
     return named
 
 
-def conduct(ctx: typer.Context, runbook: str, host: str, choices: Choices, manner: Manner) -> NoReturn:
-    """Hand over to the composition, which is imported only now; ends the command with its exit code."""
-    options = move_options(choices, host)
-    from nodeops.cli.conduct import Task, carry_out
+def conduct(ctx: typer.Context, runbook: str, manner: Manner, **parts: Any) -> NoReturn:
+    """Hand over to the composition, which is imported only now; ends the command with its exit code.
+
+    `parts` are the fields of the runbook's task.
+    """
+    from nodeops.cli.conduct import carry_out
     from nodeops.cli.desk import Desk
+    from nodeops.cli.task import task_class
 
     with Desk.of(ctx) as desk:
-        task = Task(runbook, host, options, give_back=choices.give_back, force=choices.force)
-        raise typer.Exit(carry_out(desk, task, manner))
+        raise typer.Exit(carry_out(desk, task_class(runbook)(**parts), manner))

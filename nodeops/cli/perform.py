@@ -5,11 +5,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from nodeops.actions.registry import ACTIONS
 from nodeops.cli.desk import Desk
-from nodeops.cli.exit_codes import ending, exit_code, success
+from nodeops.cli.exit_codes import ending, exit_code
 from nodeops.cli.present import Presenter
+from nodeops.cli.task import Task
 from nodeops.engine.executor import Execution, execute
 from nodeops.engine.journal import Who
 from nodeops.engine.record import RunRecord
@@ -22,15 +24,10 @@ from nodeops.errors import (
     NotVerifiedError,
     OutcomeUnknownError,
 )
-from nodeops.facts import DrainFacts
 from nodeops.gates import GATES
-from nodeops.gather import gather_evidence
 from nodeops.log import redact
 from nodeops.outcome import Outcome, ServerResult, StepResult, StepState
 from nodeops.plan import Plan, Verdict
-from nodeops.runbooks.drain import replace_target
-from nodeops.runbooks.options import MoveOptions
-from nodeops.runbooks.verify import judge
 
 UNTOUCHED = frozenset({StepState.PENDING, StepState.SKIPPED, StepState.BLOCKED})
 
@@ -39,9 +36,10 @@ UNTOUCHED = frozenset({StepState.PENDING, StepState.SKIPPED, StepState.BLOCKED})
 class Agreed:
     """What was planned, out of what, as it was approved."""
 
-    facts: DrainFacts
+    task: Task[Any]
+    facts: Any
+    """What `task.gather` found."""
     plan: Plan
-    options: MoveOptions
 
 
 def perform(desk: Desk, agreed: Agreed, presenter: Presenter) -> int:
@@ -49,20 +47,21 @@ def perform(desk: Desk, agreed: Agreed, presenter: Presenter) -> int:
 
     From the first line of the journal on, no error is one of those after which nothing was changed.
     """
-    who = Who.here(agreed.facts.identity.user, command_line())
+    who = Who.here(desk.world().identity().user, command_line())
     record = desk.journal().begin(agreed.plan, who)
     if record.resumed:
         presenter.say(f"continuing run {record.id}")
     try:
         with Stop().listening() as stop:
             execution = _execute(desk, agreed, record, presenter, stop)
-            error, outcome = _verify(desk, record, execution)
+            blind, outcome = _verify(desk, agreed.task, record, execution)
     except OutcomeUnknownError:
         raise
     except NodeopsError as error:
         record.leave(OutcomeUnknownError.exit_code, error.message)
         raise OutcomeUnknownError(f"run {record.id}: {error.message}", hint=_again(record)) from error
-    return _conclude(record, outcome, error or _end(record, outcome, execution), presenter)
+    wrong = blind or _end(record, outcome, execution)
+    return _conclude(record, outcome, wrong, presenter, agreed.task.success(outcome))
 
 
 def command_line() -> str:
@@ -80,21 +79,23 @@ def _execute(desk: Desk, agreed: Agreed, record: RunRecord, presenter: Presenter
             desk.world(),
             actions=ACTIONS,
             gates=GATES,
-            options=agreed.options,
+            options=agreed.task.limits,
             listener=watcher,
             stop=stop,
             clock=desk.clock(stop),
-            retarget=partial(replace_target, agreed.facts, agreed.plan),
+            retarget=partial(agreed.task.retarget, agreed.facts, agreed.plan),
             want_progress=presenter.live,
         )
 
 
-def _verify(desk: Desk, record: RunRecord, execution: Execution) -> tuple[NodeopsError | None, Outcome]:
+def _verify(
+    desk: Desk, task: Task[Any], record: RunRecord, execution: Execution
+) -> tuple[NodeopsError | None, Outcome]:
     """Verdicts from what is seen now, and an error when nothing can be seen."""
     plan, results = record.whole_plan(), record.step_results()
     error: NodeopsError | None = None
     try:
-        servers, findings = judge(plan, results, gather_evidence(desk.world(), plan, results))
+        servers, findings = task.judge(desk, plan, results)
     except (ApiError, AuthenticationError) as blind:
         servers, findings = _unseen(plan, results, blind.message), ()
         words = f"{plan.host}: what came of it could not be looked at: {blind.message}"
@@ -137,13 +138,15 @@ def _end(record: RunRecord, outcome: Outcome, execution: Execution) -> NodeopsEr
     return error
 
 
-def _conclude(record: RunRecord, outcome: Outcome, error: NodeopsError | None, presenter: Presenter) -> int:
+def _conclude(
+    record: RunRecord, outcome: Outcome, error: NodeopsError | None, presenter: Presenter, success: str
+) -> int:
     code = exit_code(error) if error else 0
     if isinstance(error, InterruptedRunError | OutcomeUnknownError | NotVerifiedError):
         record.leave(code, error.message, outcome)
     else:
         record.finish(outcome, code)
-    presenter.outcome(outcome, error.message if error else success(outcome), error)
+    presenter.outcome(outcome, error.message if error else success, error)
     if error:
         raise error
     return 0

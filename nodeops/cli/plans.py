@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from nodeops.cli import options as o
+from nodeops.cli.bundle import bundled
 from nodeops.cli.output import Format
 
 PLAN = """Write what a drain would do to a file, to be approved.
@@ -41,22 +42,14 @@ def plan() -> None:
 
 
 @plan_app.command(name="drain", help=PLAN, context_settings=o.EXTRA)
+@bundled
 def plan_drain(
     ctx: typer.Context,
     host: o.HostArgument,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="Where to write it; - is stdout.")],
-    to: o.To = None,
-    scheduler: o.Scheduler = False,
-    allow: o.Allow = None,
-    risk: o.RiskOption = o.RiskName.LIVE,
-    leave_refused: o.LeaveRefused = False,
-    parallel: o.Parallel = None,
-    inbound: o.Inbound = 2,
-    no_canary: o.NoCanary = False,
-    on_stuck: o.OnStuckOption = o.OnStuckName.ABORT,
-    retries: o.Retries = 2,
-    max_failures: o.MaxFailures = 3,
-    rate: o.Rate = None,
+    targets: o.Targets,
+    allowed: o.Allowed,
+    pace: o.Pace,
     window: o.Window = None,
     output: Annotated[
         Format, typer.Option("--format", metavar="FORMAT", help="What to show: table, json or markdown.")
@@ -65,22 +58,9 @@ def plan_drain(
 ) -> None:
     """Gather, plan, show, write."""
     name = o.one_host(ctx, host)
-    choices = o.Choices(
-        to=to or (),
-        scheduler=scheduler,
-        allow=allow or (),
-        risk=risk,
-        leave_refused=leave_refused,
-        parallel=parallel,
-        inbound=inbound,
-        canary=not no_canary,
-        on_stuck=on_stuck,
-        retries=retries,
-        max_failures=max_failures,
-        rate=rate,
-    )
+    options = o.move_options(name, allowed, pace, targets)
     manner = o.Manner(True, True, output, exit_code, o.window_seconds(window), out)
-    o.conduct(ctx, "drain", name, choices, manner)
+    o.conduct(ctx, "drain", manner, host=name, options=options)
 
 
 @apply_app.command(help=APPLY)

@@ -44,7 +44,7 @@ def run_document(outcome: Outcome, *, exit_code: int) -> dict[str, Any]:
     document = plan_document(outcome.plan, exit_code=exit_code, dry_run=False)
     servers = [_server(server, results.get(server.id)) for server in outcome.plan.servers]
     for server in servers:
-        if server["id"] not in results and server["verdict"] == Verdict.MOVED:
+        if server["id"] not in results and server["verdict"] in {Verdict.MOVED, Verdict.DONE}:
             server["verdict"] = str(Verdict.UNKNOWN)
     servers += [_unplanned(result) for result in outcome.servers if result.id not in known]
     return document | {

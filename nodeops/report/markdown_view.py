@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from nodeops.outcome import Outcome, ServerResult
-from nodeops.plan import Action, Finding, Plan, Refusal, ServerPlan, TargetLoad, Verdict
+from nodeops.plan import Action, Finding, Plan, Refusal, ServerPlan, TargetLoad
 from nodeops.report import figures
 from nodeops.report.plan_view import summary, totals
 
@@ -56,7 +56,7 @@ def _run_lines(outcome: Outcome, ending: str) -> Iterator[str]:
 
 
 def _result(result: ServerResult) -> Sequence[str]:
-    verdict = str(result.verdict) if result.verdict is Verdict.MOVED else f"**{result.verdict}**"
+    verdict = str(result.verdict) if result.verdict.good else f"**{result.verdict}**"
     request = f"({result.request_id})" if result.request_id and result.reason else ""
     took = figures.duration(result.seconds) if result.seconds else ""
     return (result.name, verdict, result.target or "", took, f"{result.reason} {request}".strip())

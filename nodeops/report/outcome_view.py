@@ -8,13 +8,14 @@ from rich.table import Table
 from rich.text import Text
 
 from nodeops.outcome import Outcome, ServerResult
-from nodeops.plan import Verdict
+from nodeops.plan import Plan, Verdict
 from nodeops.report import figures
 from nodeops.report.console import NARROW, line
 from nodeops.report.plan_view import finding_lines, plain_table
 
 VERDICT = {
     Verdict.MOVED: ("✓", "good"),
+    Verdict.DONE: ("✓", "good"),
     Verdict.LEFT: ("·", "warn"),
     Verdict.ROLLED_BACK: ("↺", "warn"),
     Verdict.SPLIT: ("✗", "bad"),
@@ -79,9 +80,9 @@ def result_table(results: Sequence[ServerResult], *, wide: bool) -> Table:
 
 def _reasons(outcome: Outcome) -> Iterator[RenderableType]:
     """Why, for everything that was not moved, in Nova's own words."""
-    told = [result for result in outcome.servers if result.reason and result.verdict is not Verdict.MOVED]
+    told = [result for result in outcome.servers if result.reason and not result.verdict.good]
     if told or outcome.still_running:
-        yield line(("Not moved", "head"))
+        yield line(("Not moved" if _moves(outcome.plan) else "Not done", "head"))
     for result in told:
         yield Padding(line(f"{result.name}: ", (result.reason, "dim")), (0, 0, 0, 2), expand=False)
         if result.request_id:
@@ -99,3 +100,8 @@ def summary(outcome: Outcome) -> str:
     verdicts = [result.verdict for result in outcome.servers]
     parts = [f"{verdicts.count(verdict)} {verdict.lower()}" for verdict in Verdict if verdict in verdicts]
     return f"Run: {', '.join(parts) or 'no server to move'}"
+
+
+def _moves(plan: Plan) -> bool:
+    """Whether its work is to move servers."""
+    return all(server.expected_verdict is not Verdict.DONE for server in plan.servers)

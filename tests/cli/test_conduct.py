@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from nodeops.cli.conduct import Task, apply_file, carry_out, gather, make_plan, resume_run
+from nodeops.cli.conduct import apply_file, carry_out, resume_run
 from nodeops.cli.desk import Desk
 from nodeops.cli.globals import Globals
 from nodeops.cli.history import list_runs, show_run
 from nodeops.cli.options import Manner
 from nodeops.cli.output import Format
+from nodeops.cli.tasks import Drain, Undrain
 from nodeops.engine import schema
 from nodeops.engine.clock import Clock
 from nodeops.engine.journal import Who
@@ -38,7 +39,7 @@ from tests.fake_world import Crash, FakeWorld, FaultKind, small_cloud
 
 DRY = Manner(dry_run=True, output=Format.JSON)
 GO = Manner(yes=True, output=Format.JSON)
-DRAIN = Task("drain", "c01", MoveOptions())
+DRAIN = Drain("c01")
 
 
 class FakeDesk(Desk):
@@ -217,7 +218,7 @@ def test_a_signal_ends_the_run_with_words_and_resume_finishes_it(
 
 def test_the_second_operator_is_told_who_is_at_it(desk: FakeDesk, world: FakeWorld) -> None:
     carry_out(desk, DRAIN, replace(DRY, out=None))
-    plan = make_plan(DRAIN, gather(desk, DRAIN, None))
+    plan = DRAIN.plan(DRAIN.gather(desk, None))
     record = desk.journal().begin(plan, Who.here("admin", "nodeops drain c01"))
     try:
         with pytest.raises(HostBusyError, match=f"held by run {record.id}"):
@@ -250,7 +251,7 @@ def test_undrain_gives_back_what_the_drain_moved(
     carry_out(desk, DRAIN, GO)
     world.nova.clock.sleep(10)
     capsys.readouterr()
-    assert carry_out(desk, Task("undrain", "c01", MoveOptions(), give_back=True), GO) == 0
+    assert carry_out(desk, Undrain("c01", give_back=True), GO) == 0
     assert verdicts(told(capsys)) == {"s01": "MOVED", "s02": "MOVED", "s03": "MOVED"}
     assert hosts_of(world) == {"c01"}
     assert world.nova.hosts["c01"].enabled is True
@@ -292,8 +293,8 @@ def test_apply_after_a_crash_goes_on_with_what_is_left_of_the_approved_plan(
 def test_an_unfinished_run_of_the_other_runbook_is_given_up_and_said_so(
     desk: FakeDesk, world: FakeWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plan = make_plan(DRAIN, gather(desk, DRAIN, None))
+    plan = DRAIN.plan(DRAIN.gather(desk, None))
     record = desk.journal().begin(plan, Who.here("admin", "nodeops drain c01"))
     record.leave(130, "interrupted")
-    carry_out(desk, Task("undrain", "c01", MoveOptions()), DRY)
+    carry_out(desk, Undrain("c01"), DRY)
     assert f"run {record.id} (drain) was not finished" in capsys.readouterr().err

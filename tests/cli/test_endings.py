@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from nodeops.cli import ask
-from nodeops.cli.exit_codes import ending, exit_code, success
+from nodeops.cli.exit_codes import ending, exit_code
 from nodeops.cli.refusal import objection, with_window
+from nodeops.cli.tasks import Drain
 from nodeops.errors import DeclinedError, NeedsMoreRiskError, RefusedError
 from nodeops.outcome import Outcome
 from nodeops.plan import Finding, Level, Plan, Risk, Verdict
@@ -64,7 +65,7 @@ def test_what_somebody_else_deleted_is_not_left() -> None:
 
 
 def test_success_is_a_sentence() -> None:
-    assert success(outcome(M, M)) == "c01 is empty: 2 servers moved and checked"
+    assert Drain("c01").success(outcome(M, M)) == "c01 is empty: 2 servers moved and checked"
 
 
 def test_refusals_without_an_override_are_refused() -> None:

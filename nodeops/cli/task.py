@@ -1,0 +1,100 @@
+"""What a command has to do, whatever it is: the parts in which one runbook differs from another."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+from nodeops.cli import ask
+from nodeops.cli.desk import Desk
+from nodeops.engine.context import MoveLimits
+from nodeops.engine.journal import RunInfo
+from nodeops.errors import NodeopsError, UsageError
+from nodeops.outcome import Outcome, ServerResult, StepResult
+from nodeops.plan import Finding, Plan, Step
+
+Facts = TypeVar("Facts")
+
+
+class Task(ABC, Generic[Facts]):
+    """A runbook on a host, as somebody asked for it. Subclasses are frozen dataclasses.
+
+    `nodeops.cli.conduct.carry_out` takes it from gathering to the report.
+    """
+
+    runbook: ClassVar[str]
+    """Its name in plans, in the journal and in messages."""
+
+    @property
+    @abstractmethod
+    def host(self) -> str: ...
+
+    @property
+    @abstractmethod
+    def limits(self) -> MoveLimits:
+        """What the executor keeps to."""
+
+    @property
+    def leave_refused(self) -> bool:
+        """Whether to go on although some servers are refused."""
+        return False
+
+    @classmethod
+    @abstractmethod
+    def of_plan(cls, plan: Plan) -> Self:
+        """The task that made this plan, to be planned again: to resume a run, or to apply a plan file."""
+
+    @abstractmethod
+    def gather(self, desk: Desk, before: RunInfo | None) -> Facts:
+        """Look at the world; `before` is an unfinished run of this runbook on this host."""
+
+    @abstractmethod
+    def plan(self, facts: Facts) -> Plan:
+        """The runbook's plan: the same for the same facts."""
+
+    def retarget(self, facts: Facts, plan: Plan, step: Step, refused: frozenset[str]) -> Step | None:  # noqa: ARG002 - for those that can
+        """The step with another target after Nova refused those; None when there is none."""
+        return None
+
+    @abstractmethod
+    def judge(
+        self, desk: Desk, plan: Plan, results: Sequence[StepResult]
+    ) -> tuple[tuple[ServerResult, ...], tuple[Finding, ...]]:
+        """Verdicts and findings by what is seen after the run. Raises `ApiError` when nothing can be seen."""
+
+    @abstractmethod
+    def question(self, plan: Plan) -> str:
+        """What is asked before anything is changed, ending in `?`."""
+
+    def confirm(self, plan: Plan, words: str, *, yes: bool) -> None:
+        """Ask; raises `DeclinedError`."""
+        ask.confirm(plan, words, yes=yes)
+
+    def objection(self, plan: Plan) -> NodeopsError | None:  # noqa: ARG002 - for those that have one
+        """Why this plan must not be run, besides refused servers and findings of level ERROR."""
+        return None
+
+    @abstractmethod
+    def success(self, outcome: Outcome) -> str:
+        """The sentence for a run in which all went well."""
+
+
+TASKS: Mapping[str, str] = {
+    "drain": "nodeops.cli.tasks:Drain",
+    "undrain": "nodeops.cli.tasks:Undrain",
+}
+"""By the name of the runbook; imported when needed."""
+
+
+def task_class(runbook: str) -> "type[Task[Any]]":
+    """Raises `UsageError` for a runbook this nodeops does not know."""
+    if runbook not in TASKS:
+        raise UsageError(f"runbook {runbook} is not known here", hint="Use the nodeops that made this plan.")
+    module, _, name = TASKS[runbook].partition(":")
+    found: type[Task[Any]] = getattr(import_module(module), name)
+    return found
+
+
+def task_of(plan: Plan) -> "Task[Any]":
+    """The task that made a plan. Raises `UsageError` for a runbook this nodeops does not know."""
+    return task_class(plan.runbook).of_plan(plan)

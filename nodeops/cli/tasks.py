@@ -1,0 +1,136 @@
+"""The drain and its way back, as tasks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
+
+from nodeops.cli.desk import Desk
+from nodeops.cli.task import Task
+from nodeops.engine.journal import RunInfo
+from nodeops.facts import DrainFacts, HostSettings
+from nodeops.gather import find_host, gather_drain, gather_evidence, gather_return
+from nodeops.outcome import Outcome, ServerResult, StepResult
+from nodeops.plan import Action, Finding, Plan, Step
+from nodeops.report.figures import count
+from nodeops.runbooks.drain import plan_drain, replace_target
+from nodeops.runbooks.options import MoveOptions, cloud_key, options_of
+from nodeops.runbooks.undrain import plan_undrain
+from nodeops.runbooks.verify import judge
+
+
+@dataclass(frozen=True, slots=True)
+class Drain(Task[DrainFacts]):
+    """Every server off a host."""
+
+    runbook: ClassVar[str] = "drain"
+    host: str
+    options: MoveOptions = field(default_factory=MoveOptions)
+
+    @property
+    def limits(self) -> MoveOptions:
+        return self.options
+
+    @property
+    def leave_refused(self) -> bool:
+        return self.options.leave_refused
+
+    @classmethod
+    def of_plan(cls, plan: Plan) -> Self:
+        return cls(plan.host, options_of(plan))
+
+    def gather(self, desk: Desk, before: RunInfo | None) -> DrainFacts:
+        view, journal = desk.world(), desk.journal()
+        also = [server.id for server in before.plan.servers] if before else ()
+        learnt = journal.learnt(cloud_key(view.identity()))
+        facts = gather_drain(view, self.host, host_settings(desk), learnt, also=also)
+        return replace(facts, begun=steps_sent(desk, before))
+
+    def plan(self, facts: DrainFacts) -> Plan:
+        """Raises `UnknownHostError` for a target that does not exist."""
+        for name in self.options.to:
+            find_host(name, facts.hosts)
+        return plan_drain(facts, self.options)
+
+    def retarget(self, facts: DrainFacts, plan: Plan, step: Step, refused: frozenset[str]) -> Step | None:
+        return replace_target(facts, plan, step, refused)
+
+    def judge(
+        self, desk: Desk, plan: Plan, results: Sequence[StepResult]
+    ) -> tuple[tuple[ServerResult, ...], tuple[Finding, ...]]:
+        return judge(plan, results, gather_evidence(desk.world(), plan, results))
+
+    def question(self, plan: Plan) -> str:
+        return move_question(plan, otherwise="disable it")
+
+    def success(self, outcome: Outcome) -> str:
+        return f"{self.host} is empty: {count(len(outcome.servers), 'server')} moved and checked"
+
+
+@dataclass(frozen=True, slots=True)
+class Undrain(Task[DrainFacts]):
+    """A host back into service, and its servers back on it."""
+
+    runbook: ClassVar[str] = "undrain"
+    host: str
+    options: MoveOptions = field(default_factory=MoveOptions)
+    give_back: bool = False
+    force: bool = False
+
+    @property
+    def limits(self) -> MoveOptions:
+        return self.options
+
+    @property
+    def leave_refused(self) -> bool:
+        return self.options.leave_refused
+
+    @classmethod
+    def of_plan(cls, plan: Plan) -> Self:
+        return cls(
+            plan.host,
+            options_of(plan),
+            give_back=bool(plan.options.get("give_back")),
+            force=bool(plan.options.get("force")),
+        )
+
+    def gather(self, desk: Desk, before: RunInfo | None) -> DrainFacts:
+        view, journal = desk.world(), desk.journal()
+        key = cloud_key(view.identity())
+        moved = journal.moved_away(key, self.host) if self.give_back else ()
+        facts = gather_return(view, self.host, moved, host_settings(desk), journal.learnt(key))
+        return replace(facts, begun=steps_sent(desk, before))
+
+    def plan(self, facts: DrainFacts) -> Plan:
+        return plan_undrain(facts, self.options, force=self.force)
+
+    def judge(
+        self, desk: Desk, plan: Plan, results: Sequence[StepResult]
+    ) -> tuple[tuple[ServerResult, ...], tuple[Finding, ...]]:
+        return judge(plan, results, gather_evidence(desk.world(), plan, results))
+
+    def question(self, plan: Plan) -> str:
+        return move_question(plan, otherwise="enable it")
+
+    def success(self, outcome: Outcome) -> str:
+        return f"{self.host} is in service: {count(len(outcome.servers), 'server')} back and checked"
+
+
+def host_settings(desk: Desk) -> dict[str, HostSettings]:
+    """What the inventory says of every host."""
+    inventory = desk.inventory()
+    return {name: inventory.settings(name) for name in inventory.places}
+
+
+def steps_sent(desk: Desk, before: RunInfo | None) -> frozenset[str]:
+    """Steps that an unfinished run has sent."""
+    rows = desk.journal().steps(before.id) if before else ()
+    return frozenset(row.step.id for row in rows if row.attempt)
+
+
+def move_question(plan: Plan, *, otherwise: str) -> str:
+    """The question of a plan that moves servers; `otherwise` is what it does when there is none."""
+    moves = sum(not server.refused and server.action is not Action.NONE for server in plan.servers)
+    if not moves:
+        return f"{plan.runbook} {plan.host}: no server to move, {otherwise}?"
+    left = f", leave {len(plan.refused)} behind" if plan.refused else ""
+    return f"{plan.runbook} {plan.host}: move {count(moves, 'server')}{left}?"

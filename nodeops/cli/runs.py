@@ -23,7 +23,7 @@ RUN is an id of nodeops runs, the beginning of one, or "last".
 \b
 Examples:
   nodeops show last
-  nodeops show 20260714-0215-c01 -o json
+  nodeops show d-20260714-033320-7fa -o json
 """
 
 RESUME = """Go on with a run that was interrupted, from any state.
@@ -34,7 +34,7 @@ command that began the run does the same.
 
 \b
 Example:
-  nodeops resume 20260714-0215-c01
+  nodeops resume d-20260714-033320-7fa
 """
 
 runs_app = typer.Typer(rich_markup_mode=None, add_completion=False)

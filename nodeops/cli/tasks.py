@@ -19,12 +19,13 @@ from nodeops.runbooks.verify import judge
 
 
 @dataclass(frozen=True, slots=True)
-class Drain(Task[DrainFacts]):
-    """Every server off a host."""
+class MoveTask(Task[DrainFacts]):
+    """What moves of living servers have in common."""
 
-    runbook: ClassVar[str] = "drain"
     host: str
     options: MoveOptions = field(default_factory=MoveOptions)
+    otherwise: ClassVar[str]
+    """What it does when there is no server to move, as the question puts it."""
 
     @property
     def limits(self) -> MoveOptions:
@@ -33,6 +34,26 @@ class Drain(Task[DrainFacts]):
     @property
     def leave_refused(self) -> bool:
         return self.options.leave_refused
+
+    def judge(
+        self, desk: Desk, plan: Plan, results: Sequence[StepResult]
+    ) -> tuple[tuple[ServerResult, ...], tuple[Finding, ...]]:
+        return judge(plan, results, gather_evidence(desk.world(), plan, results))
+
+    def question(self, plan: Plan) -> str:
+        moves = sum(not server.refused and server.action is not Action.NONE for server in plan.servers)
+        if not moves:
+            return f"{plan.runbook} {plan.host}: no server to move, {self.otherwise}?"
+        left = f", leave {len(plan.refused)} behind" if plan.refused else ""
+        return f"{plan.runbook} {plan.host}: move {count(moves, 'server')}{left}?"
+
+
+@dataclass(frozen=True, slots=True)
+class Drain(MoveTask):
+    """Every server off a host."""
+
+    runbook: ClassVar[str] = "drain"
+    otherwise: ClassVar[str] = "disable it"
 
     @classmethod
     def of_plan(cls, plan: Plan) -> Self:
@@ -54,35 +75,18 @@ class Drain(Task[DrainFacts]):
     def retarget(self, facts: DrainFacts, plan: Plan, step: Step, refused: frozenset[str]) -> Step | None:
         return replace_target(facts, plan, step, refused)
 
-    def judge(
-        self, desk: Desk, plan: Plan, results: Sequence[StepResult]
-    ) -> tuple[tuple[ServerResult, ...], tuple[Finding, ...]]:
-        return judge(plan, results, gather_evidence(desk.world(), plan, results))
-
-    def question(self, plan: Plan) -> str:
-        return move_question(plan, otherwise="disable it")
-
     def success(self, outcome: Outcome) -> str:
         return f"{self.host} is empty: {count(len(outcome.servers), 'server')} moved and checked"
 
 
 @dataclass(frozen=True, slots=True)
-class Undrain(Task[DrainFacts]):
+class Undrain(MoveTask):
     """A host back into service, and its servers back on it."""
 
     runbook: ClassVar[str] = "undrain"
-    host: str
-    options: MoveOptions = field(default_factory=MoveOptions)
+    otherwise: ClassVar[str] = "enable it"
     give_back: bool = False
     force: bool = False
-
-    @property
-    def limits(self) -> MoveOptions:
-        return self.options
-
-    @property
-    def leave_refused(self) -> bool:
-        return self.options.leave_refused
 
     @classmethod
     def of_plan(cls, plan: Plan) -> Self:
@@ -103,14 +107,6 @@ class Undrain(Task[DrainFacts]):
     def plan(self, facts: DrainFacts) -> Plan:
         return plan_undrain(facts, self.options, force=self.force)
 
-    def judge(
-        self, desk: Desk, plan: Plan, results: Sequence[StepResult]
-    ) -> tuple[tuple[ServerResult, ...], tuple[Finding, ...]]:
-        return judge(plan, results, gather_evidence(desk.world(), plan, results))
-
-    def question(self, plan: Plan) -> str:
-        return move_question(plan, otherwise="enable it")
-
     def success(self, outcome: Outcome) -> str:
         return f"{self.host} is in service: {count(len(outcome.servers), 'server')} back and checked"
 
@@ -125,12 +121,3 @@ def steps_sent(desk: Desk, before: RunInfo | None) -> frozenset[str]:
     """Steps that an unfinished run has sent."""
     rows = desk.journal().steps(before.id) if before else ()
     return frozenset(row.step.id for row in rows if row.attempt)
-
-
-def move_question(plan: Plan, *, otherwise: str) -> str:
-    """The question of a plan that moves servers; `otherwise` is what it does when there is none."""
-    moves = sum(not server.refused and server.action is not Action.NONE for server in plan.servers)
-    if not moves:
-        return f"{plan.runbook} {plan.host}: no server to move, {otherwise}?"
-    left = f", leave {len(plan.refused)} behind" if plan.refused else ""
-    return f"{plan.runbook} {plan.host}: move {count(moves, 'server')}{left}?"

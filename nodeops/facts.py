@@ -78,6 +78,8 @@ class Server:
     fault: Fault | None = None
     created: str = ""
     updated: str = ""
+    launched: bool = True
+    """Whether it has ever run (`OS-SRV-USG:launched_at`)."""
 
     @property
     def boots_from_volume(self) -> bool:
@@ -413,3 +415,40 @@ class Inquest:
     why: str
     signs: tuple[Sign, ...]
     at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FailoverFacts:
+    """All that a failover by the API is planned from."""
+
+    drain: DrainFacts
+    """As for a drain; the host's own figures count for nothing."""
+    inquest: Inquest | None
+    """None: no evidence was asked for."""
+    wanted: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """Server id -> `ServerPlan.state` as an earlier failover of this host was to leave it."""
+    elsewhere: tuple[Server, ...] = ()
+    """Servers in VERIFY_RESIZE on other hosts whose old disk is on this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadmitFacts:
+    """All that decides whether a host that was dead may serve again."""
+
+    drain: DrainFacts
+    """For giving back: the servers that the failover moved; `moved` says where it put them."""
+    evacuations: tuple[Migration, ...]
+    """With this host as source, newest first."""
+    on_host: tuple[Server, ...]
+    """Servers that nova counts on it now."""
+    allocations: Mapping[str, Mapping[str, int]] | None
+    """What placement counts on it, by consumer; None when it could not be asked."""
+    agents: tuple[NetworkAgent, ...] | None
+    """Neutron's agents on it; None when they could not be asked."""
+    tombstones: Mapping[str, str] | None = None
+    """Server id -> status, from the databases; None when none are configured."""
+    guests: tuple[str, ...] | None = None
+    """Servers whose guests the hypervisor has there; None when nobody could look."""
+    resumes: str | None = None
+    """What would start guests when the host boots, in words; empty: nothing; None when nobody could look."""
+    unseen: tuple[str, ...] = ()

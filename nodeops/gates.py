@@ -1,8 +1,9 @@
 """Gates: the last question before a step is made, and who cannot be asked has said no."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 from nodeops.plan import Step
 from nodeops.world import View
@@ -48,5 +49,37 @@ class TargetServes:
         return f"target {step.target} is down"
 
 
-GATES: Mapping[str, Gate] = {gate.name: gate for gate in (TargetServes(),)}
+BEATS_OF_LIFE = 3
+"""Different times of a forced-down service that prove that it reports; a change of its record is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSilent:
+    """`source-silent`: nova-compute of the host that is taken for dead has not come back to life.
+
+    Nova shows a service that is forced down as down whatever it does; what shows that it reports again is
+    that the time of its record goes on (`nova/servicegroup/drivers/db.py`, `_report_state`). The times that
+    were seen are remembered as long as the view they were seen in.
+    """
+
+    name: str = "source-silent"
+    about_target: bool = False
+    seen: MutableMapping[View, dict[str, set[str]]] = field(default_factory=WeakKeyDictionary)
+
+    def veto(self, view: View, step: Step) -> str | None:
+        if step.source is None:
+            return None
+        host = view.host(step.source)
+        if host is None:
+            return f"{step.source} is no compute host any more"
+        if host.up and not host.forced_down:
+            return f"nova-compute of {host.name} is up: nothing may be evacuated from a host that lives"
+        times = self.seen.setdefault(view, {}).setdefault(host.name, set())
+        times.add(host.last_seen)
+        if len(times) >= BEATS_OF_LIFE:
+            return f"nova-compute of {host.name} reports again although it is forced down: the host lives"
+        return None
+
+
+GATES: Mapping[str, Gate] = {gate.name: gate for gate in (TargetServes(), SourceSilent())}
 """`Step.gates` are keys of this."""

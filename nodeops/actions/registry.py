@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from nodeops.actions.action import Action
 from nodeops.actions.cold_migrate import ColdMigrate
 from nodeops.actions.confirm_resize import ConfirmResize
+from nodeops.actions.evacuate import Evacuate
+from nodeops.actions.force_down import ForceDown
 from nodeops.actions.live_migrate import LiveMigrate
 from nodeops.actions.power import POWER, ResetState
 from nodeops.actions.service import DisableService, EnableService
@@ -14,9 +16,12 @@ from nodeops.actions.wait import WaitDeleted, WaitTask
 _ALL: tuple[Action, ...] = (
     DisableService(),
     EnableService(),
+    ForceDown(),
+    ForceDown("lift-force-down", forced=False),
     LiveMigrate(),
     LiveMigrate("block-migrate", block=True),
     ColdMigrate(),
+    Evacuate(),
     ConfirmResize(),
     WaitTask(),
     WaitDeleted(),

@@ -36,6 +36,7 @@ def server(body: Body) -> Server:
         fault=fault(body.get("fault")),
         created=body.get("created") or "",
         updated=body.get("updated") or "",
+        launched=body.get("OS-SRV-USG:launched_at", "") is not None,
     )
 
 

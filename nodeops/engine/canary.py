@@ -6,7 +6,9 @@ from nodeops.engine.board import Board
 from nodeops.outcome import StepState
 from nodeops.plan import Step, StepId
 
-HARMLESS = frozenset({"disable-service", "enable-service", "wait-task", "wait-deleted"})
+HARMLESS = frozenset(
+    {"disable-service", "enable-service", "force-down", "lift-force-down", "wait-task", "wait-deleted"}
+)
 """Actions that change no server, and so need not wait for the canary."""
 
 

@@ -14,7 +14,11 @@ from nodeops.outcome import StepState
 from nodeops.plan import Verdict
 
 LIVE_ACTIONS = ("live-migrate", "block-migrate")
-MOVING_ACTIONS = (*LIVE_ACTIONS, "cold-migrate", "unshelve")
+MOVING_ACTIONS = (*LIVE_ACTIONS, "cold-migrate", "unshelve", "evacuate")
+AWAY = frozenset({"drain", "failover", "failover-database"})
+"""Runbooks that take servers off a host."""
+BACK = frozenset({"undrain", "readmit"})
+"""Runbooks that can bring them back to it."""
 MOST_SAMPLES = 500
 FEWEST_SAMPLES = 5
 OUTLIER = 3.0
@@ -78,27 +82,47 @@ def _without_outliers(samples: list[Sample]) -> list[Sample]:
 
 
 def moved_away(connection: Connection, cloud: str, host: str) -> tuple[Moved, ...]:
-    """What the last drain of this host moved and nobody gave back since through nodeops.
+    """What the last drain or failover of this host moved and nobody gave back since through nodeops.
 
-    A drain that was run again, after an interruption or for what it had left, counts together with what went
-    before it, back to the last undrain.
+    One that was run again, after an interruption or for what it had left, counts together with what went
+    before it, back to the last time the host was put back into service.
     """
     runs = schema.runs
     query = (
         select(runs.c.id, runs.c.runbook)
-        .where(runs.c.cloud == cloud, runs.c.host == host, runs.c.runbook.in_(["drain", "undrain"]))
+        .where(runs.c.cloud == cloud, runs.c.host == host, runs.c.runbook.in_(AWAY | BACK))
         .order_by(runs.c.started.desc(), runs.c.id.desc())
     )
     found: dict[str, Moved | None] = {}
-    seen_drain = False
+    seen_away = False
     for run_id, runbook in connection.execute(query).all():
-        if runbook == "undrain" and seen_drain:
+        if runbook in BACK and seen_away:
             break
-        seen_drain = seen_drain or runbook == "drain"
+        seen_away = seen_away or runbook in AWAY
         for server in _moves_of(connection, run_id, host):
-            given_back = runbook == "undrain"
+            given_back = runbook in BACK
             found.setdefault(server.server_id, None if given_back else server)
     return tuple(server for server in found.values() if server is not None)
+
+
+def states_before(connection: Connection, cloud: str, host: str) -> dict[str, dict[str, object]]:
+    """The state each server was to be left in by the first failover since the host last served.
+
+    A failed evacuation leaves a server in ERROR, which says nothing of whether it ran.
+    """
+    runs, servers = schema.runs, schema.servers
+    query = (
+        select(runs.c.id, runs.c.runbook)
+        .where(runs.c.cloud == cloud, runs.c.host == host, runs.c.runbook.in_(AWAY | BACK))
+        .order_by(runs.c.started.desc(), runs.c.id.desc())
+    )
+    found: dict[str, dict[str, object]] = {}
+    for run_id, runbook in connection.execute(query).all():
+        if runbook not in {"failover", "failover-database"}:
+            break
+        images = select(servers.c.server_id, servers.c.before_image).where(servers.c.run_id == run_id)
+        found |= {server_id: json.loads(image) for server_id, image in connection.execute(images)}
+    return found
 
 
 def _moves_of(connection: Connection, run_id: str, host: str) -> list[Moved]:

@@ -200,6 +200,11 @@ class Journal:
         with self._reading() as connection:
             return history.learnt(connection, cloud)
 
+    def states_before(self, cloud: str, host: str) -> dict[str, dict[str, object]]:
+        """The state each server was to be left in by the failovers of a host that has not served since."""
+        with self._reading() as connection:
+            return history.states_before(connection, cloud, host)
+
     def moved_away(self, cloud: str, host: str) -> tuple[Moved, ...]:
         """The servers that the last drain of this host moved and that were not given back since."""
         with self._reading() as connection:

@@ -36,7 +36,10 @@ def readiness(board: Board, step: Step) -> tuple[Readiness, str]:
 
 
 def next_step(context: Context, canary: Canary, tried: Collection[StepId]) -> Step | None:
-    """The next step to begin, None when there is none now: changes in place first, then the longest move."""
+    """The next step to begin, None when there is none now.
+
+    Changes in place come first, then moves by their rank, then the longest.
+    """
     board, now = context.board, context.now()
     begun, in_motion = board.begun(), board.in_motion()
     startable = [
@@ -59,8 +62,10 @@ def may_begin(context: Context, canary: Canary, step: Step, begun: Collection[st
     return not context.halted and canary.allows(step, context.board)
 
 
-def _order(step: Step) -> tuple[bool, float]:
-    return step.source is not None, -step.expected_seconds
+def _order(step: Step) -> tuple[bool, int, float]:
+    """What the operator put first (`rank` in the step's params) goes first, then the longest."""
+    rank = step.params.get("rank", 0)
+    return step.source is not None, rank if isinstance(rank, int) else 0, -step.expected_seconds
 
 
 def _restoring(board: Board, step: Step, restored: StepId) -> tuple[Readiness, str]:

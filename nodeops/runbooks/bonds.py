@@ -26,6 +26,8 @@ class Way(IntEnum):
     COLD = 2
     SHELVE = 3
     NONE = 4
+    REBUILD = 5
+    """Built anew by the target, after the death of its host."""
 
 
 @dataclass(frozen=True, slots=True)

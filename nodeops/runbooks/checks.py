@@ -10,12 +10,18 @@ from nodeops.plan import Finding, Level, Plan, ServerPlan, Verdict
 UNBOUND = frozenset({"unbound", "binding_failed"})
 
 
-def of_server(planned: ServerPlan, seen: Server, source: str, evidence: Evidence) -> Iterator[Finding]:
-    """Of a server that is where it shall be."""
+def of_server(
+    planned: ServerPlan, seen: Server, source: str, evidence: Evidence, *, dead: bool = False
+) -> Iterator[Finding]:
+    """Of a server that is where it shall be.
+
+    `dead`: its source is a dead host, on which Placement goes on counting it until nova-compute starts there
+    (`nova/compute/manager.py`, `_destroy_evacuated_instances`): no error, but part of the way back.
+    """
     yield from _state(planned, seen)
     yield from _ports(seen, evidence)
     yield from _bindings(seen, source, evidence)
-    yield from _allocations(seen, source, evidence)
+    yield from _allocations(seen, source, evidence, dead=dead)
     yield from _volumes(seen, evidence)
 
 
@@ -72,7 +78,7 @@ def _bindings(seen: Server, source: str, evidence: Evidence) -> Iterator[Finding
             )
 
 
-def _allocations(seen: Server, source: str, evidence: Evidence) -> Iterator[Finding]:
+def _allocations(seen: Server, source: str, evidence: Evidence, *, dead: bool) -> Iterator[Finding]:
     if seen.host is None:
         there = evidence.allocations.get(source)
         if there is not None and seen.id in there:
@@ -81,7 +87,7 @@ def _allocations(seen: Server, source: str, evidence: Evidence) -> Iterator[Find
     there = evidence.allocations.get(seen.host)
     if there is not None and seen.id not in there:
         yield _wrong(seen, "allocation-missing", f"placement does not count it on {seen.host}")
-    here = evidence.allocations.get(source)
+    here = None if dead else evidence.allocations.get(source)
     if source != seen.host and here is not None and seen.id in here:
         yield _wrong(
             seen,
@@ -118,14 +124,40 @@ def of_host(plan: Plan, results: Sequence[ServerResult], evidence: Evidence) -> 
         return
     if plan.runbook == "drain":
         yield from _drained(plan, results, evidence)
+    elif plan.runbook == "failover":
+        yield from _failed_over(plan, results, evidence)
     elif not evidence.host.enabled:
         words = f"{plan.host} is still disabled: {evidence.host.disabled_reason or 'no reason given'}"
         yield Finding(Level.ERROR, "host-disabled", words, subject=plan.host)
 
 
+def _failed_over(plan: Plan, results: Sequence[ServerResult], evidence: Evidence) -> Iterator[Finding]:
+    host, seen = plan.host, evidence.host
+    if seen is not None and (seen.enabled or not seen.forced_down):
+        state = "enabled" if seen.enabled else "no longer forced down"
+        yield Finding(
+            Level.ERROR,
+            "host-admitted",
+            f"{host} is {state}: it may serve before it is cleaned up",
+            f"Somebody changed that meanwhile; run nodeops failover {host} again.",
+            host,
+        )
+    yield from _left_on(plan, evidence)
+    yield from _running(plan, evidence, frozenset({"evacuation"}))
+    held = evidence.allocations.get(host, {})
+    moved = sum(each.verdict is Verdict.MOVED and each.id in held for each in results)
+    if moved:
+        yield Finding(
+            Level.INFO,
+            "held-until-return",
+            f"placement goes on counting {moved} of them on {host} too, until its nova-compute starts",
+            f"Before {host} serves again: nodeops readmit {host}",
+            host,
+        )
+
+
 def _drained(plan: Plan, results: Sequence[ServerResult], evidence: Evidence) -> Iterator[Finding]:
-    host, planned = plan.host, {server.id for server in plan.servers}
-    came = [server for server in evidence.on_host if server.id not in planned]
+    host = plan.host
     if evidence.host is not None and evidence.host.enabled:
         yield Finding(
             Level.ERROR,
@@ -134,6 +166,14 @@ def _drained(plan: Plan, results: Sequence[ServerResult], evidence: Evidence) ->
             f"Somebody enabled it meanwhile; drain it again: nodeops drain {host}",
             host,
         )
+    yield from _left_on(plan, evidence)
+    yield from _running(plan, evidence)
+    yield from _left_allocations(plan, results, evidence)
+
+
+def _left_on(plan: Plan, evidence: Evidence) -> Iterator[Finding]:
+    host, planned = plan.host, {server.id for server in plan.servers}
+    came = [server for server in evidence.on_host if server.id not in planned]
     if evidence.on_host:
         names = ", ".join(server.name for server in evidence.on_host[:4])
         more = f" and {len(evidence.on_host) - 4} more" if len(evidence.on_host) > 4 else ""  # noqa: PLR2004 - names shown
@@ -142,16 +182,20 @@ def _drained(plan: Plan, results: Sequence[ServerResult], evidence: Evidence) ->
             Level.ERROR if came else Level.WARNING,
             "servers-left",
             f"{host} still holds {count}: {names}{more}",
-            f"{came[0].name} came to it meanwhile; drain it again." if came else "See the reasons above.",
+            f"{came[0].name} came to it meanwhile; {plan.runbook} it again."
+            if came
+            else "See the reasons above.",
             host,
         )
-    yield from _running(plan, evidence)
-    yield from _left_allocations(plan, results, evidence)
 
 
-def _running(plan: Plan, evidence: Evidence) -> Iterator[Finding]:
+def _running(plan: Plan, evidence: Evidence, types: frozenset[str] | None = None) -> Iterator[Finding]:
     """A resize that waits for its owner's word (`finished`) is told of at its server."""
-    running = [each for each in evidence.migrations if not each.ended and each.status != "finished"]
+    running = [
+        each
+        for each in evidence.migrations
+        if not each.ended and each.status != "finished" and (types is None or each.type in types)
+    ]
     if running:
         ids = ", ".join(str(each.id) for each in running)
         yield Finding(

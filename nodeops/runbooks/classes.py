@@ -23,6 +23,8 @@ class RefusalClass:
     """What the override costs; None when there is none."""
     by_name: bool = False
     """It has to be named, or `--risk reboot` given, though its override costs no more than LIVE."""
+    only_by_name: bool = False
+    """No `--risk` covers it: it has to be named with `--allow`."""
     hint: str = ""
     """What else helps."""
     source: str = ""
@@ -34,6 +36,8 @@ class RefusalClass:
             return False
         if self.name in options.allow:
             return True
+        if self.only_by_name:
+            return False
         needed = max(self.risk, Risk.REBOOT) if self.by_name else self.risk
         return options.risk >= needed
 
@@ -233,7 +237,97 @@ _PLACE: tuple[RefusalClass, ...] = (
     ),
 )
 
-CLASSES: Mapping[str, RefusalClass] = {each.name: each for each in (*_STORAGE_AND_STATE, *_HARDWARE, *_PLACE)}
+_DEAD_HOST: tuple[RefusalClass, ...] = (
+    RefusalClass(
+        "host-alive",
+        "the host was fenced, it is said, and the evidence says that it lives: then its guests run, and an "
+        "evacuation makes second copies that write to the same disks",
+        "its servers are evacuated all the same",
+        Risk.FORCE,
+        only_by_name=True,
+        hint="Power it off first: nodeops inquest HOST --fence.",
+        source="compute/api.py, evacuate asks for nova-compute only",
+    ),
+    RefusalClass(
+        "would-lose-disk",
+        "it has a disk that is not known to be on shared storage: evacuation builds that disk anew, from its "
+        "image or empty, and what was written to it is left on the dead host",
+        "it is evacuated, and its local disks begin anew",
+        Risk.FORCE,
+        only_by_name=True,
+        hint="When the disks are shared, say so: nodeops_storage=shared in the inventory. Else repair the "
+        "host, or copy the disks from its drives.",
+        source="compute/manager.py, _do_rebuild_instance: instance_on_disk",
+    ),
+    RefusalClass(
+        "mid-migration",
+        "its live migration was under way when the host died: its guest may run on the target without "
+        "nova's knowledge, and an evacuation would start a second one on its disks",
+        "it is evacuated; look on the migration's target first (virsh list --all)",
+        Risk.FORCE,
+        only_by_name=True,
+        source="compute/manager.py, _post_live_migration: the record moves last",
+    ),
+    RefusalClass(
+        "memory-lost",
+        "it was paused or suspended: nova evacuates only ACTIVE, SHUTOFF and ERROR servers, and the memory "
+        "its owner kept is lost with the host, whatever is done",
+        "its state is set to error, it is evacuated, and it stays powered off as its owner had halted it",
+        Risk.FORCE,
+        hint="The database way moves it without a change of state: --method database.",
+        source="compute/api.py, evacuate: vm_state ACTIVE, STOPPED or ERROR",
+    ),
+    RefusalClass(
+        "rescue-lost",
+        "it ran from its rescue image, which nova does not evacuate",
+        "its state is set to error, it is evacuated, and rescued again with its own image; one that boots "
+        "from a volume is left powered off instead",
+        Risk.FORCE,
+        hint="Its owner wanted it off its own disk: ask, if there is time.",
+        source="compute/api.py, evacuate: vm_state ACTIVE, STOPPED or ERROR",
+    ),
+    RefusalClass(
+        "shelved-there",
+        "it is shelved and not yet offloaded: its image is safe, and nova neither offloads nor evacuates it "
+        "while its host is down",
+        "its state is set to error, it is evacuated from its disk and left powered off; it is no longer "
+        "shelved, and its shelved image is left over",
+        Risk.FORCE,
+        hint="The database way moves it and keeps it shelved: --method database.",
+        source="compute/api.py, evacuate, shelve_offload, unshelve",
+    ),
+    RefusalClass(
+        "resize-open",
+        "it was resized or migrated to this host and its owner has not confirmed: nova does not evacuate it "
+        "so, and its old disk on the host it came from is kept for going back",
+        "the resize is confirmed, which removes the old disk, and it is evacuated",
+        Risk.FORCE,
+        only_by_name=True,
+        hint="When the disks are local, the old one may be all that is left of it: save it first.",
+        source="compute/api.py, evacuate, confirm_resize, revert_resize",
+    ),
+    RefusalClass(
+        "mid-resize",
+        "it was being resized or migrated when the host died: where its disk is, and under which name, is "
+        "not known (INSTANCE_resize), and an evacuation would not find it and build a new one",
+        "it is evacuated; only for a server whose disks are all volumes",
+        Risk.FORCE,
+        only_by_name=True,
+        hint="Look for its disk on the shared storage; the database way can move its record after that.",
+        source="virt/libvirt/driver.py, migrate_disk_and_power_off",
+    ),
+    RefusalClass(
+        "never-started",
+        "it was still being built, or never ran: nova evacuates only what has run once, and there is "
+        "nothing to save",
+        hint="Delete it and build it again.",
+        source="compute/api.py, check_instance_state: must_have_launched",
+    ),
+)
+
+CLASSES: Mapping[str, RefusalClass] = {
+    each.name: each for each in (*_STORAGE_AND_STATE, *_HARDWARE, *_PLACE, *_DEAD_HOST)
+}
 """By name, in the order of the documentation."""
 
 

@@ -64,10 +64,16 @@ def replace_target(facts: DrainFacts, plan: Plan, step: Step, refused: frozenset
 
     A step without a target (`--scheduler`) and one of the way back have no other.
     """
-    server = next((each for each in facts.servers if each.id == step.subject_id), None)
-    if step.target is None or plan.runbook != "drain" or server is None:
+    if plan.runbook != "drain":
         return None
-    scene = Scene(facts, options_of(plan))
+    return another_target(Scene(facts, options_of(plan)), plan, step, refused)
+
+
+def another_target(scene: Scene, plan: Plan, step: Step, refused: frozenset[str]) -> Step | None:
+    """The step with the best target that is not refused, beside all that the plan sends elsewhere."""
+    server = scene.servers.get(step.subject_id)
+    if step.target is None or server is None:
+        return None
     hosts = tuple(host for host in Targets(scene).choice(server).hosts if host not in refused)
     resources, groups = _with_the_others(scene, plan, server)
     near = frozenset(host for host in hosts if scene.hosts[host].zone == server.zone)

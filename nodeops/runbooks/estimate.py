@@ -22,9 +22,14 @@ DEFAULT_OVERHEAD = 5.0
 SHORTEST_BUDGET = 60.0
 WAIT_BUDGET = 3600.0
 """A task that ends by itself is waited for so long: an image of a large disk takes its time to upload."""
+EVACUATION_BUDGET = 900.0
+"""An evacuation may have to fetch an image first; it cannot be aborted, and none that ends is given up."""
 SECONDS = {
     "disable-service": 1.0,
     "enable-service": 1.0,
+    "force-down": 1.0,
+    "lift-force-down": 1.0,
+    "evacuate": 15.0,
     "confirm-resize": 3.0,
     "cold-migrate": 8.0,
     "wait-task": 60.0,
@@ -72,6 +77,8 @@ def times(scene: Scene, classified: Classified, link: Link) -> Times:
     expected = round(expected, 1)
     if link.action in WAITS:
         return Times(expected, WAIT_BUDGET)
+    if link.action == "evacuate":
+        return Times(expected, max(EVACUATION_BUDGET, budget(scene, expected)))
     return Times(expected, budget(scene, expected))
 
 
@@ -81,6 +88,8 @@ def budget(scene: Scene, expected: float) -> float:
 
 
 def _overhead(link: Link, learnt: Learnt | None) -> float:
+    if link.seconds is not None:
+        return link.seconds
     if link.action in {"live-migrate", "block-migrate"}:
         return learnt.overhead_seconds if learnt else DEFAULT_OVERHEAD
     return SECONDS.get(link.action, DEFAULT_OVERHEAD)

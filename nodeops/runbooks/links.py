@@ -22,6 +22,10 @@ class Link:
     """The action whose effect it takes back, also when what lies between failed."""
     suffix: str = ""
     """Told apart from a later step of the same action."""
+    seconds: float | None = None
+    """How long it should take where that is not the action's usual time."""
+    gates: tuple[str, ...] = ()
+    """Asked before it, besides the one about its target."""
 
     def step_id(self, server_id: str) -> str:
         return f"{self.action}:{server_id}{self.suffix}"

@@ -20,6 +20,7 @@ from nodeops.runbooks.states import NO_HOST
 from nodeops.runbooks.targets import Choice, Targets
 
 PLACE_CLASSES = frozenset({"too-large", "no-room", "pinned-az", "anti-affinity", "no-target"})
+MOVES = ("live-migrate", "block-migrate", "cold-migrate", "evacuate")
 OFF_THE_HOST = frozenset({"shelve-offload", "wait-deleted"})
 """Actions after which a server is on no host."""
 
@@ -71,7 +72,7 @@ def _under_way_to(scene: Scene, server: Server) -> str | None:
     """Where a move of our own is taking it just now; Placement counts it there already."""
     if server.task_state is None:
         return None
-    if not any(scene.begun(action, server) for action in ("live-migrate", "block-migrate", "cold-migrate")):
+    if not any(scene.begun(action, server) for action in MOVES):
         return None
     running = [each for each in scene.migrations.get(server.id, ()) if not each.ended]
     return running[0].target if running else None
@@ -208,11 +209,13 @@ class Frame:
     first: Step | None
     """The step everything else needs."""
     findings: tuple[Finding, ...] = ()
+    ahead: tuple[Step, ...] = ()
+    """Steps before that one."""
 
 
 def assemble(scene: Scene, decisions: Sequence[Decision], frame: Frame) -> Plan:
     """The plan of these decisions."""
-    steps = [frame.first] if frame.first else []
+    steps = [*frame.ahead, *([frame.first] if frame.first else [])]
     by_id = {each.server.id: each for each in decisions}
     servers: list[ServerPlan] = []
     durations: list[tuple[float, float]] = []
@@ -287,7 +290,7 @@ def _step(scene: Scene, decision: Decision, link: Link, needs: tuple[str, ...]) 
         risk=link.risk,
         params=params,
         needs=needs,
-        gates=("target-serves",) if target else (),
+        gates=(*link.gates, "target-serves") if target else link.gates,
         source=server.host if link.leaves else None,
         target=target,
         expected_seconds=times.expected,

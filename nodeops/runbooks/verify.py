@@ -17,6 +17,8 @@ TOUCHED = frozenset({StepState.SENT, StepState.DONE, StepState.FAILED, StepState
 ROLLED_BACK = frozenset({"failed", "cancelled"})
 """Of a migration that was begun and undone (`nova/compute/manager.py`, `_rollback_live_migration`)."""
 OFFLOADED = "shelved_offloaded"
+RETURNS = frozenset({"undrain", "readmit"})
+"""Runbooks that bring servers to the host of the plan."""
 
 
 def judge(
@@ -67,7 +69,8 @@ class _Case:
     def _findings(self, verdict: Verdict, seen: Server | None) -> tuple[Finding, ...]:
         if verdict is not Verdict.MOVED or seen is None:
             return ()
-        return tuple(checks.of_server(self.planned, seen, self.source, self.evidence))
+        dead = self.plan.runbook == "failover"
+        return tuple(checks.of_server(self.planned, seen, self.source, self.evidence, dead=dead))
 
     # -- where it was to leave from, and whether it has
 
@@ -81,7 +84,7 @@ class _Case:
     def _away(self) -> bool:
         """On the way back a server is where it shall be only on the host of the plan."""
         seen = self.evidence.servers.get(self.planned.id)
-        if self.plan.runbook == "undrain":
+        if self.plan.runbook in RETURNS:
             return seen is not None and seen.host == self.plan.host
         return seen is not None and seen.host != self.source
 
@@ -113,7 +116,7 @@ class _Case:
     @property
     def _settled_elsewhere(self) -> bool:
         """On the way back, a server that was left alone because of where it is."""
-        return self.plan.runbook == "undrain"
+        return self.plan.runbook in RETURNS
 
     # -- seen with a task
 
@@ -172,9 +175,16 @@ class _Case:
         newest = self._newest
         if newest is not None and not newest.ended:
             return Verdict.UNKNOWN, f"its migration is still {newest.status}"
-        if newest is not None and newest.status in ROLLED_BACK and self._was_begun:
-            return Verdict.ROLLED_BACK, self._words(f"its migration was undone ({newest.status})")
-        return Verdict.LEFT, self._words(f"is on {seen.host} as before")
+        if self._rolled_back(newest):
+            return Verdict.ROLLED_BACK, self._words("its migration was undone")
+        state = "in ERROR" if seen.vm_state == "error" else "as before"
+        return Verdict.LEFT, self._words(f"is on {seen.host} {state}")
+
+    def _rolled_back(self, newest: Migration | None) -> bool:
+        """A failed evacuation undoes nothing: there is no guest to go back to."""
+        if newest is None or newest.type == "evacuation":
+            return False
+        return newest.status in ROLLED_BACK and self._was_begun
 
     @property
     def _touched(self) -> bool:

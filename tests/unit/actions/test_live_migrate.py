@@ -36,6 +36,7 @@ def test_every_action_is_registered_under_its_name() -> None:
         "disable-service", "enable-service", "live-migrate", "block-migrate", "cold-migrate",
         "confirm-resize", "wait-task", "wait-deleted", "resume", "suspend", "unrescue", "rescue", "pause",
         "unpause", "stop", "start", "reset-state", "shelve", "shelve-offload", "unshelve",
+            "evacuate", "force-down", "lift-force-down",
     }  # fmt: skip
     assert all(action.name == name for name, action in ACTIONS.items())
     assert {name for name, action in ACTIONS.items() if isinstance(action, Interruptible)} == {

@@ -1,0 +1,53 @@
+"""`force-down` and `lift-force-down`: whether Nova takes a compute host for dead.
+
+Step: `subject_id` the host's name.
+Params: none.
+
+Forced down is a word in Nova's records: nothing is switched off by it, and nova-compute starts and works all
+the same (`nova/servicegroup/api.py`, `service_is_up`). It is what makes Nova accept an evacuation at once.
+Taking it back is refused while evacuations of the host wait for its nova-compute to clean up
+(`nova/api/openstack/compute/services.py`, `_forced_down`). Both take effect before the answer.
+"""
+
+from dataclasses import dataclass
+
+from nodeops.actions.action import Look, Sent, State
+from nodeops.actions.subject import answer_refused
+from nodeops.errors import ApiError
+from nodeops.plan import Step
+from nodeops.world import View, World
+
+
+@dataclass(frozen=True, slots=True)
+class ForceDown:
+    """`forced`: what is to be, which somebody else may have made so."""
+
+    name: str = "force-down"
+    forced: bool = True
+
+    def look(self, view: View, step: Step, sent: Sent | None) -> Look:
+        host = view.host(step.subject_id)
+        if host is None:
+            return Look(State.BLOCKED, "is no compute host any more")
+        if host.forced_down is self.forced:
+            return Look(State.DONE, self._words)
+        if sent is None:
+            return Look(State.READY)
+        if sent.ambiguous:
+            waiting = Look(State.MOVING, f"no answer came: waiting to see whether it {self._words}")
+            return Look(State.READY, "nova never got the request") if sent.settled else waiting
+        return Look(State.FAILED, "was set back: somebody else changed it")
+
+    def act(self, world: World, step: Step) -> str:
+        """Reads the service once more just before, and asks for nothing that is so already."""
+        host = world.host(step.subject_id)
+        if host is None or host.forced_down is self.forced:
+            return ""
+        return world.force_down(host.service_id, forced=self.forced)
+
+    def refused(self, step: Step, error: ApiError) -> Look:
+        return answer_refused(step, error)
+
+    @property
+    def _words(self) -> str:
+        return "is forced down" if self.forced else "is not forced down"

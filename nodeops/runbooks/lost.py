@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nodeops.actions.evacuate import REBUILDING
-from nodeops.facts import FailoverFacts, PowerState, Server, Storage
+from nodeops.facts import FailoverFacts, Life, PowerState, Server, Storage
 from nodeops.plan import Action, Json, Risk
 from nodeops.runbooks import links
 from nodeops.runbooks.bonds import ACCELERATED, Way, affinity_hosts, has_local_disk, specified
@@ -42,7 +42,12 @@ class Loss:
 def lost(scene: Scene, facts: FailoverFacts, server: Server, rank: int) -> Classified:
     """One server that Nova has on the dead host; `rank` is its place in the operator's order, 0 the first."""
     loss = _loss(scene, facts, server)
-    bars = (*loss.bars, *_ties(scene, server), *(_disk(scene, server) if loss.goes else ()))
+    bars = (
+        *_life(facts),
+        *loss.bars,
+        *_ties(scene, server),
+        *(_disk(scene, server) if loss.goes else ()),
+    )
     chain = (*loss.before, *_evacuation(loss, rank)) if loss.goes else ()
     return Classified(
         server=server,
@@ -186,6 +191,12 @@ def _resize_open(scene: Scene, server: Server) -> Loss:
     confirm = links.confirm(None, "nova evacuates no server in VERIFY_RESIZE", risk=Risk.FORCE)
     bar = Bar("resize-open", words, overridable=able)
     return Loss(ends_as, "its resize is confirmed, then it is evacuated", before=(confirm,), bars=(bar,))
+
+
+def _life(facts: FailoverFacts) -> Iterator[Bar]:
+    inquest = facts.inquest
+    if inquest is not None and inquest.life is Life.ALIVE:
+        yield Bar("host-alive", f"{inquest.host} lives, by the evidence: {inquest.why}")
 
 
 def _disk(scene: Scene, server: Server) -> Iterator[Bar]:

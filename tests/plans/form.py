@@ -6,18 +6,21 @@ from the room unless a server says which hosts it names (`candidates`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nodeops.facts import (
     Aggregate,
     DrainFacts,
+    FailoverFacts,
     Fault,
     Flavor,
     Host,
     HostSettings,
     Identity,
+    Inquest,
     Learnt,
+    Life,
     Migration,
     Moved,
     Port,
@@ -29,7 +32,9 @@ from nodeops.facts import (
 )
 from nodeops.plan import Plan, Risk
 from nodeops.runbooks.drain import plan_drain
+from nodeops.runbooks.failover import FailoverOptions, plan_failover
 from nodeops.runbooks.options import MoveOptions
+from nodeops.runbooks.priority import Priority
 from nodeops.runbooks.scene import flavor_shape
 from nodeops.runbooks.undrain import plan_undrain
 
@@ -65,8 +70,16 @@ class Case:
     runbook: str
     force: bool
     expect: Mapping[str, Any]
+    inquest: Inquest | None = None
+    fenced_by: str = ""
+    priority: tuple[Priority, ...] = ()
+    wanted: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def plan(self) -> Plan:
+        if self.runbook == "failover":
+            elsewhere = tuple(s for s in self.facts.servers if s.host != self.facts.host.name)
+            facts = FailoverFacts(self.facts, self.inquest, self.wanted, elsewhere)
+            return plan_failover(facts, FailoverOptions(self.options, self.fenced_by, self.priority))
         if self.runbook == "undrain":
             return plan_undrain(self.facts, self.options, force=self.force)
         return plan_drain(self.facts, self.options)
@@ -88,13 +101,26 @@ def case_of(data: Mapping[str, Any]) -> Case:
         runbook=data.get("runbook", "drain"),
         force=data.get("force", False),
         expect=data.get("expect", {}),
+        inquest=_inquest(data),
+        fenced_by=data.get("fenced_by", ""),
+        priority=tuple(Priority.parse(each) for each in data.get("priority", ())),
+        wanted={name: {"vm_state": state} for name, state in data.get("wanted", {}).items()},
     )
+
+
+def _inquest(data: Mapping[str, Any]) -> Inquest | None:
+    """`DEAD`, `ALIVE`, `CANNOT TELL`, or null when nobody asked."""
+    life = data.get("inquest", "DEAD")
+    host = data.get("host", "c01")
+    return None if life is None else Inquest(host, Life(life), "power is off" if life == "DEAD" else "", ())
 
 
 def facts_of(data: Mapping[str, Any]) -> DrainFacts:
     said = data.get("hosts", {"c02": {}, "c03": {}})
     drained = data.get("host", "c01")
-    hosts = tuple(host_of(name, each) for name, each in {drained: data.get("host_says", {}), **said}.items())
+    state = {"up": False} if data.get("runbook") == "failover" else {}
+    own = {drained: state | data.get("host_says", {})}
+    hosts = tuple(host_of(name, each) for name, each in {**own, **said}.items())
     servers = tuple(server_of(each, drained) for each in data.get("servers", ()))
     aggregates = tuple(
         Aggregate(name, tuple(each["hosts"]), each.get("metadata", {}))
@@ -188,6 +214,8 @@ def server_of(said: Mapping[str, Any], drained: str) -> Server:
         zone=said.get("zone", "nova"),
         pinned_zone=said.get("pinned"),
         hints=said.get("hints", {}),
+        metadata=said.get("metadata", {}),
+        launched=said.get("launched", True),
         fault=Fault(said["fault"]) if "fault" in said else None,
     )
 

@@ -36,7 +36,8 @@ def exit_codes() -> str:
     lines += [
         "",
         "In bands: 0 done or nothing to do · 1 a bug · 2 usage · 3-9 nothing was changed · 10-19 something",
-        "was changed · 20-29 could not look, nothing was sent · 100 a plan with changes · 128+N signal N.",
+        "was changed · 20-29 could not look, nothing was sent · 30-39 looked, and it is not as it should be,",
+        "nothing was sent · 100 a plan with changes · 128+N signal N.",
     ]
     return NOTICE + "\n".join(lines) + "\n"
 

@@ -2,7 +2,8 @@
 
 Bands (`DESIGN`: exit codes answer "did anything change?"):
 0 done · 1 a bug · 2 usage · 3-9 nothing was changed · 10-19 something was changed ·
-20-29 could not look, nothing sent · 100 a plan that has changes · 128+N ended by signal N.
+20-29 could not look, nothing sent · 30-39 looked, and it is not as it should be ·
+100 a plan that has changes · 128+N ended by signal N.
 """
 
 from typing import ClassVar
@@ -35,6 +36,12 @@ class UnknownHostError(UsageError):
     """No compute host has exactly this name."""
 
     code = "unknown-host"
+
+
+class UnknownServerError(UsageError):
+    """No server, or more than one, is meant by this id or name."""
+
+    code = "unknown-server"
 
 
 class UnknownRunError(UsageError):
@@ -185,6 +192,34 @@ class AuthenticationError(NodeopsError):
 
     exit_code = 23
     code = "authentication"
+
+
+class FindingsError(NodeopsError):
+    """Something was looked at and findings are left; nothing was sent."""
+
+    exit_code = 30
+    code = "findings"
+
+
+class TimedOutError(NodeopsError):
+    """What was waited for did not come in time; nothing was sent."""
+
+    exit_code = 31
+    code = "timed-out"
+
+
+class GoneError(NodeopsError):
+    """What was watched does not exist any more; nothing was sent."""
+
+    exit_code = 32
+    code = "gone"
+
+
+class ErrorStateError(NodeopsError):
+    """A server that was watched went into ERROR; nothing was sent."""
+
+    exit_code = 33
+    code = "error-state"
 
 
 class InterruptedRunError(NodeopsError):

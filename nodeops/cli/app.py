@@ -8,7 +8,7 @@ import typer
 from nodeops.cli.globals import Colour, Globals
 from nodeops.cli.lazy import Entry, LazyGroup
 
-MAINTENANCE, RUNS, LOOKING = "Maintenance", "Runs", "Looking"
+MAINTENANCE, DEAD, RUNS, LOOKING = "Maintenance", "Dead hosts", "Runs", "Looking"
 DRAIN, PLANS, HISTORY = "nodeops.cli.drain", "nodeops.cli.plans", "nodeops.cli.runs"
 
 
@@ -35,6 +35,13 @@ class Root(LazyGroup):
             "Run an approved plan file, and only that.",
             MAINTENANCE,
             "apply_app",
+        ),
+        Entry(
+            "failover",
+            "nodeops.cli.failover",
+            "Save the servers of a dead host, prove it.",
+            DEAD,
+            "failover_app",
         ),
         Entry("runs", HISTORY, "List what was run: when, by whom, how it ended.", RUNS, "runs_app"),
         Entry("show", HISTORY, "Show one run: every server, every reason.", RUNS, "show_app"),

@@ -29,6 +29,28 @@ def confirm(plan: Plan, words: str, *, yes: bool) -> None:
     raise DeclinedError(f"{plan.host}: not confirmed")
 
 
+def confirm_by_name(plan: Plan, words: str, *, confirmed: str, why: str) -> None:
+    """Ask for the host's name, which `--yes` never answers; `confirmed` is `HOST@DIGEST` of this very plan.
+
+    Raises `DeclinedError`, also when there is no terminal to ask on.
+    """
+    wanted = f"{plan.host}@{plan.digest}"
+    if confirmed:
+        if confirmed == wanted:
+            return
+        raise DeclinedError(
+            f"{plan.host}: --confirm {confirmed} is not of this plan, which is {wanted}",
+            hint="Look at the plan again with --dry-run, then confirm its digest.",
+        )
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise DeclinedError(
+            f"{plan.host}: there is no terminal to ask on; {why}",
+            hint=f"Look at the plan with --dry-run, then say --confirm {wanted} to run exactly that.",
+        )
+    if _answer(f"{words} Type the host's name to go ahead: ") != plan.host:
+        raise DeclinedError(f"{plan.host}: not confirmed")
+
+
 def _answer(question: str) -> str:
     sys.stderr.write(question)
     sys.stderr.flush()

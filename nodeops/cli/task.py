@@ -82,6 +82,7 @@ class Task(ABC, Generic[Facts]):
 TASKS: Mapping[str, str] = {
     "drain": "nodeops.cli.tasks:Drain",
     "undrain": "nodeops.cli.tasks:Undrain",
+    "failover": "nodeops.cli.failover_task:Failover",
 }
 """By the name of the runbook; imported when needed."""
 

@@ -164,10 +164,12 @@ class ServerRewrite:
 
     server_id: str
     expected: Mapping[str, Any]
-    """Column -> value that `instances` must still have: host, node, vm_state, task_state."""
+    """Column -> value that `instances` must still have: host, node, vm_state, task_state and, where it has
+    one, updated_at (in the form of `ServerRecord.updated_at`)."""
     changed: Mapping[str, Any]
-    """Column -> new value: host, node, launched_on, availability_zone, task_state and, where the schema has
-    it, compute_id. The writer sets `updated_at`."""
+    """Column -> new value: host, node, launched_on, availability_zone, task_state, power_state (NOSTATE, for a
+    server that is to be started on the target: so its having run there is seen) and, where the schema has
+    it, compute_id. The writer sets `updated_at`; a restore puts back exactly these columns."""
     tombstone: Mapping[str, Any]
     """Columns of the row of `migrations`; the caller chooses its `uuid`, so that a repeated write is seen."""
 
@@ -180,6 +182,8 @@ class BindingRewrite:
     port_ids: tuple[str, ...]
     source: str
     target: str
+    unbind: bool = False
+    """Set vif_type `unbound` and vif_details empty, for Neutron is told next and shall bind anew (docs/adr)."""
 
 
 @dataclass(frozen=True, slots=True)

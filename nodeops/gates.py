@@ -81,5 +81,19 @@ class SourceSilent:
         return None
 
 
-GATES: Mapping[str, Gate] = {gate.name: gate for gate in (TargetServes(), SourceSilent())}
+@dataclass(frozen=True, slots=True)
+class HostUp:
+    """`host-up`: nova-compute of the step's own host reports, so that enabling it means something."""
+
+    name: str = "host-up"
+    about_target: bool = False
+
+    def veto(self, view: View, step: Step) -> str | None:
+        host = view.host(step.subject_id)
+        if host is None:
+            return f"{step.subject_id} is no compute host any more"
+        return None if host.up and not host.forced_down else f"nova-compute of {host.name} is not up"
+
+
+GATES: Mapping[str, Gate] = {gate.name: gate for gate in (TargetServes(), SourceSilent(), HostUp())}
 """`Step.gates` are keys of this."""

@@ -43,10 +43,18 @@ class Root(LazyGroup):
             DEAD,
             "failover_app",
         ),
+        Entry(
+            "readmit",
+            "nodeops.cli.readmit",
+            "Put a host that was dead back into service.",
+            DEAD,
+            "readmit_app",
+        ),
         Entry("runs", HISTORY, "List what was run: when, by whom, how it ended.", RUNS, "runs_app"),
         Entry("show", HISTORY, "Show one run: every server, every reason.", RUNS, "show_app"),
         Entry("resume", HISTORY, "Go on with a run that was interrupted.", RUNS, "resume_app"),
         Entry("status", "nodeops.cli.status", "Hosts and their room, or one host's servers.", LOOKING),
+        Entry("watch", "nodeops.cli.watch", "Follow servers through their states.", LOOKING),
         Entry(
             "doctor",
             "nodeops.cli.doctor",

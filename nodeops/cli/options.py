@@ -97,7 +97,7 @@ Output = Annotated[Format, typer.Option("-o", "--output", metavar="FORMAT", help
 ExitCode = Annotated[
     bool, typer.Option("--exit-code", help="With --dry-run: exit 100 when there is something to change.")
 ]
-GiveBack = Annotated[bool, typer.Option("--give-back", help="Bring back what the last drain moved away.")]
+GiveBack = Annotated[bool, typer.Option("--give-back", help="Bring back what the last drain or failover moved away.")]
 Force = Annotated[bool, typer.Option("--force", help="Enable the host although someone else disabled it.")]
 
 

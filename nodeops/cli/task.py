@@ -83,6 +83,7 @@ TASKS: Mapping[str, str] = {
     "drain": "nodeops.cli.tasks:Drain",
     "undrain": "nodeops.cli.tasks:Undrain",
     "failover": "nodeops.cli.failover_task:Failover",
+    "readmit": "nodeops.cli.readmit_task:Readmit",
 }
 """By the name of the runbook; imported when needed."""
 

@@ -26,11 +26,7 @@ def plan_undrain(facts: DrainFacts, options: MoveOptions, *, force: bool = False
     `force` enables a host that somebody else disabled.
     """
     scene = Scene(facts, options)
-    away = [server for server in facts.servers if server.host != facts.host.name]
-    staying = {server.id: why for server, why in _not_given_back(facts, away)}
-    coming = [server for server in away if server.id not in staying]
-    decisions = decide(scene, _on_the_way_back(scene, coming), Targets(scene, [facts.host]))
-    decisions += [_left_alone(server, staying[server.id]) for server in away if server.id in staying]
+    decisions = give_back(scene)
     said: dict[str, Json] = {"force": force, "give_back": bool(facts.moved)}
     frame = Frame(
         runbook="undrain",
@@ -39,6 +35,16 @@ def plan_undrain(facts: DrainFacts, options: MoveOptions, *, force: bool = False
         findings=tuple(_findings(scene, decisions, force=force)),
     )
     return assemble(scene, decisions, frame)
+
+
+def give_back(scene: Scene) -> list[Decision]:
+    """What becomes of every server of `facts.moved` that exists and is not on the host already."""
+    facts = scene.facts
+    away = [server for server in facts.servers if server.host != facts.host.name]
+    staying = {server.id: why for server, why in _not_given_back(facts, away)}
+    coming = [server for server in away if server.id not in staying]
+    decisions = decide(scene, _on_the_way_back(scene, coming), Targets(scene, [facts.host]))
+    return decisions + [_left_alone(server, staying[server.id]) for server in away if server.id in staying]
 
 
 def _not_given_back(facts: DrainFacts, away: Iterable[Server]) -> Iterator[tuple[Server, str]]:
@@ -106,6 +112,12 @@ def _findings(scene: Scene, decisions: list[Decision], *, force: bool) -> Iterat
             "Ask them, or enable it all the same with --force.",
             host.name,
         )
+    yield from of_return(scene, decisions)
+
+
+def of_return(scene: Scene, decisions: list[Decision]) -> Iterator[Finding]:
+    """Of what is given back."""
+    host = scene.facts.host
     still = {server.id for server in scene.facts.servers}
     for moved in scene.facts.moved:
         if moved.server_id not in still:

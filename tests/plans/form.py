@@ -23,8 +23,10 @@ from nodeops.facts import (
     Life,
     Migration,
     Moved,
+    NetworkAgent,
     Port,
     PowerState,
+    ReadmitFacts,
     Resource,
     Server,
     ServerGroup,
@@ -35,6 +37,7 @@ from nodeops.runbooks.drain import plan_drain
 from nodeops.runbooks.failover import FailoverOptions, plan_failover
 from nodeops.runbooks.options import MoveOptions
 from nodeops.runbooks.priority import Priority
+from nodeops.runbooks.readmit import plan_readmit
 from nodeops.runbooks.scene import flavor_shape
 from nodeops.runbooks.undrain import plan_undrain
 
@@ -74,8 +77,12 @@ class Case:
     fenced_by: str = ""
     priority: tuple[Priority, ...] = ()
     wanted: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    returned: Mapping[str, Any] = field(default_factory=dict)
+    """What is said of a host that comes back: `returned` in the file."""
 
     def plan(self) -> Plan:
+        if self.runbook == "readmit":
+            return plan_readmit(_returned(self.facts, self.returned), self.options, force=self.force)
         if self.runbook == "failover":
             elsewhere = tuple(s for s in self.facts.servers if s.host != self.facts.host.name)
             facts = FailoverFacts(self.facts, self.inquest, self.wanted, elsewhere)
@@ -105,6 +112,29 @@ def case_of(data: Mapping[str, Any]) -> Case:
         fenced_by=data.get("fenced_by", ""),
         priority=tuple(Priority.parse(each) for each in data.get("priority", ())),
         wanted={name: {"vm_state": state} for name, state in data.get("wanted", {}).items()},
+        returned=data.get("returned", {}),
+    )
+
+
+def _returned(facts: DrainFacts, said: Mapping[str, Any]) -> ReadmitFacts:
+    """A host that came back and is clean, but for what is said."""
+    host = facts.host.name
+    agents = said.get("agents", {"neutron-openvswitch-agent": True})
+    allocations = said.get("allocations", [])
+    return ReadmitFacts(
+        drain=facts,
+        evacuations=tuple(
+            migration_of(index, {"type": "evacuation", "target": "c02", **each}, host)
+            for index, each in enumerate(said.get("evacuations", ()))
+        ),
+        on_host=tuple(server_of({"name": name}, host) for name in said.get("on_host", ())),
+        allocations=None if allocations is None else {each: {"VCPU": 1} for each in allocations},
+        agents=None
+        if agents is None
+        else tuple(NetworkAgent(binary, binary, binary, host, alive) for binary, alive in agents.items()),
+        tombstones=said.get("tombstones"),
+        guests=tuple(said["guests"]) if "guests" in said else None,
+        resumes=said.get("resumes"),
     )
 
 
@@ -178,6 +208,7 @@ def host_of(name: str, said: Mapping[str, Any]) -> Host:
         up=said.get("up", True),
         forced_down=said.get("forced_down", False),
         disabled_reason=said.get("reason", ""),
+        last_seen=said.get("seen", ""),
         node=name,
         provider_id=f"provider-{name}",
         hypervisor_type=said.get("kind", "QEMU"),

@@ -36,6 +36,12 @@ def document(value: Any) -> None:
     text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def stream_line(value: Any) -> None:
+    """Write one object of a stream, a line; the stream holds the command's error too."""
+    _Stdout.document_written = True
+    text(json.dumps(value, ensure_ascii=False) + "\n")
+
+
 def error_document(error: NodeopsError, code: int) -> None:
     """Write the error as the document, unless the command wrote its own, which holds the error then."""
     if not _Stdout.document_written:

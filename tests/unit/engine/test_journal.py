@@ -198,6 +198,36 @@ def test_what_a_drain_moved_is_known_for_the_way_back(journal: Journal) -> None:
     assert journal.moved_away(CLOUD, "c02") == ()
 
 
+def test_what_a_failover_moved_is_known_too(journal: Journal) -> None:
+    lost = drain(live("s1", "c02"), live("s2", "c03"), runbook="failover")
+    record = journal.begin(lost, WHO)
+    record.finish(outcome(record.id, lost, s1=Verdict.MOVED, s2=Verdict.MOVED), 0)
+    readmitted = drain(runbook="readmit")
+    again = journal.begin(readmitted, WHO)
+    again.finish(outcome(again.id, readmitted), 0)
+    assert {each.server_id for each in journal.moved_away(CLOUD, "c01")} == {"s1", "s2"}
+    given = drain(live("s1", "c01", source="c02"), runbook="readmit")
+    back = journal.begin(given, WHO)
+    back.finish(outcome(back.id, given, s1=Verdict.MOVED), 0)
+    assert [each.server_id for each in journal.moved_away(CLOUD, "c01")] == ["s2"]
+
+
+def failed_over(vm_state: str) -> Plan:
+    plan = drain(live("s1"), runbook="failover")
+    return replace(plan, servers=(replace(plan.servers[0], state={"vm_state": vm_state}),))
+
+
+def test_the_state_before_a_failover_is_the_first_one_planned(journal: Journal) -> None:
+    for plan in (failed_over("stopped"), failed_over("active")):
+        record = journal.begin(plan, WHO)
+        record.finish(outcome(record.id, plan, s1=Verdict.LEFT), 10)
+    assert journal.states_before(CLOUD, "c01") == {"s1": {"vm_state": "stopped"}}
+    assert journal.states_before(CLOUD, "c02") == {}
+    served = journal.begin(drain(runbook="readmit"), WHO)
+    served.finish(outcome(served.id, drain(runbook="readmit")), 0)
+    assert journal.states_before(CLOUD, "c01") == {}
+
+
 def test_moves_of_a_run_that_never_came_to_verify_count(journal: Journal) -> None:
     record = journal.begin(PLAN, WHO)
     step = PLAN.steps[1]

@@ -6,6 +6,7 @@ Bands (`DESIGN`: exit codes answer "did anything change?"):
 100 a plan that has changes · 128+N ended by signal N.
 """
 
+from http import HTTPStatus
 from typing import ClassVar
 
 
@@ -185,6 +186,10 @@ class RecordsChangedError(DatabaseError):
     """A row was not as the write expected it; that write changed nothing."""
 
     code = "records-changed"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        """Counts as the conflict it is: the database did answer, and asking again does not help."""
+        super().__init__(message, hint=hint, status=HTTPStatus.CONFLICT)
 
 
 class AuthenticationError(NodeopsError):

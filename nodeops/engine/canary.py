@@ -7,7 +7,15 @@ from nodeops.outcome import StepState
 from nodeops.plan import Step, StepId
 
 HARMLESS = frozenset(
-    {"disable-service", "enable-service", "force-down", "lift-force-down", "wait-task", "wait-deleted"}
+    {
+        "disable-service",
+        "enable-service",
+        "force-down",
+        "lift-force-down",
+        "save-images",
+        "wait-task",
+        "wait-deleted",
+    }
 )
 """Actions that change no server, and so need not wait for the canary."""
 

@@ -1,0 +1,97 @@
+"""`rewrite-bindings` and `restore-bindings`: both binding tables of a server's compute ports, by SQL.
+
+Step: `subject_id` the server.
+Params:
+- `near`: the host in whose cell the server is.
+- `ports`: ids of its compute ports.
+- `source`, `target`: names of the hosts.
+- `unbind`: Neutron is told next (`bind-ports`), and shall bind them anew.
+- `run` (`restore-bindings` only): the run whose undo file has the rows as they were.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from nodeops.actions.action import Look, Sent, State
+from nodeops.actions.allocation import ready_or_failed
+from nodeops.actions.rewrite_records import images_of, of_database
+from nodeops.actions.subject import GONE, left_alone
+from nodeops.errors import ApiError
+from nodeops.plan import Step
+from nodeops.records import BindingRecord, BindingRewrite, BindingStatus, ServerRecord
+from nodeops.world import View, World
+
+UNCHANGED = "its bindings are unchanged"
+
+
+def binding_rewrite_of(step: Step) -> BindingRewrite:
+    """What the step writes, or takes back."""
+    ports = tuple(cast("Sequence[str]", step.params["ports"]))
+    source, target = str(step.params["source"]), str(step.params["target"])
+    return BindingRewrite(step.subject_id, ports, source, target, unbind=bool(step.params.get("unbind")))
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteBindings:
+    name: str = "rewrite-bindings"
+    takes_effect_at_once: bool = True
+
+    def look(self, view: View, step: Step, sent: Sent | None) -> Look:
+        record = _record(view, step)
+        if record is None:
+            return GONE
+        rewrite = binding_rewrite_of(step)
+        hosts = {each.host for each in _active(record, rewrite)}
+        if hosts <= {rewrite.target, ""}:  # without a host: Neutron was just binding it anew
+            return Look(State.DONE, f"its ports' rows are on {rewrite.target}")
+        if not hosts <= {rewrite.source, rewrite.target}:
+            return left_alone(f"a port of it is bound on {', '.join(sorted(hosts))}")
+        return ready_or_failed(sent, UNCHANGED)
+
+    def act(self, world: World, step: Step) -> str:
+        world.records.rewrite_bindings(binding_rewrite_of(step))
+        return ""
+
+    def refused(self, step: Step, error: ApiError) -> Look:  # noqa: ARG002 - the protocol's
+        return of_database(error)
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreBindings:
+    name: str = "restore-bindings"
+    directory: Path | None = None
+    takes_effect_at_once: bool = True
+
+    def look(self, view: View, step: Step, sent: Sent | None) -> Look:
+        record = _record(view, step)
+        if record is None:
+            return GONE
+        rewrite = binding_rewrite_of(step)
+        hosts = {each.host for each in _active(record, rewrite)}
+        if hosts <= {rewrite.source}:
+            return Look(State.DONE, f"its ports' rows are on {rewrite.source}")
+        if not hosts <= {rewrite.source, rewrite.target, ""}:
+            return left_alone(f"a port of it is bound on {', '.join(sorted(hosts))}")
+        return ready_or_failed(sent, UNCHANGED)
+
+    def act(self, world: World, step: Step) -> str:
+        world.records.restore_bindings(images_of(step, self.directory), binding_rewrite_of(step))
+        return ""
+
+    def refused(self, step: Step, error: ApiError) -> Look:  # noqa: ARG002 - the protocol's
+        return of_database(error)
+
+
+def _record(view: View, step: Step) -> ServerRecord | None:
+    return view.records.server_record(step.subject_id, str(step.params["near"]))
+
+
+def _active(record: ServerRecord, rewrite: BindingRewrite) -> list[BindingRecord]:
+    """Of the ports that still exist."""
+    return [
+        each
+        for each in record.bindings
+        if each.port_id in rewrite.port_ids and each.status == BindingStatus.ACTIVE
+    ]

@@ -1,0 +1,136 @@
+"""`rewrite-records` and `restore-records`: a server's row to another host, and back.
+
+Step: `subject_id` the server.
+Params:
+- `near`: the host in whose cell the row is.
+- `expected`, `changed`, `tombstone`: as in `ServerRewrite`.
+- `run` (`restore-records` only): the run whose undo file has the row as it was.
+
+One transaction, made only where the row is as expected. A repeated write is seen by the tombstone's uuid,
+which the plan derives from the row itself.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from nodeops import undo_file
+from nodeops.actions.action import Look, Sent, State
+from nodeops.actions.allocation import ready_or_failed
+from nodeops.actions.subject import GONE, left_alone
+from nodeops.errors import ApiError, ConfigurationError, RecordsChangedError
+from nodeops.plan import Step
+from nodeops.records import Images, ServerRecord, ServerRewrite, TombstoneRecord
+from nodeops.world import View, World
+
+COMPARED = ("host", "node", "vm_state", "task_state", "updated_at")
+"""Columns of `expected` that a `ServerRecord` shows."""
+
+
+def rewrite_of(step: Step) -> ServerRewrite:
+    """What the step writes, or takes back."""
+    said = cast("Mapping[str, Mapping[str, Any]]", step.params)
+    return ServerRewrite(step.subject_id, said["expected"], said["changed"], said["tombstone"])
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteRecords:
+    name: str = "rewrite-records"
+    takes_effect_at_once: bool = True
+
+    def look(self, view: View, step: Step, sent: Sent | None) -> Look:
+        near, rewrite = str(step.params["near"]), rewrite_of(step)
+        record = view.records.server_record(step.subject_id, near)
+        if record is None:
+            return GONE
+        if is_there(record, rewrite.changed):
+            if tombstone_of(view, near, rewrite) is not None:
+                return Look(State.DONE, f"its row is on {record.host}")
+            return left_alone(f"its row is on {record.host}, and not by this rewrite")
+        odd = changed_since(record, rewrite.expected)
+        return left_alone(f"its row is not as planned: {odd}") if odd else ready_or_failed(sent, UNCHANGED)
+
+    def act(self, world: World, step: Step) -> str:
+        world.records.rewrite_server(rewrite_of(step), str(step.params["near"]))
+        return ""
+
+    def refused(self, step: Step, error: ApiError) -> Look:  # noqa: ARG002 - the protocol's
+        return of_database(error)
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRecords:
+    name: str = "restore-records"
+    directory: Path | None = None
+    """Of the undo files; None: in the state directory."""
+    takes_effect_at_once: bool = True
+
+    def look(self, view: View, step: Step, sent: Sent | None) -> Look:
+        near, rewrite = str(step.params["near"]), rewrite_of(step)
+        record = view.records.server_record(step.subject_id, near)
+        if record is None:
+            return GONE
+        tombstone = tombstone_of(view, near, rewrite)
+        if not is_there(record, rewrite.changed):
+            if record.host == rewrite.expected["host"] and (
+                tombstone is None or tombstone.status == "failed"
+            ):
+                return Look(State.DONE, f"its row is on {record.host}")
+            return left_alone(f"its row is on {record.host} ({record.vm_state})")
+        if tombstone is None or tombstone.status != "done":
+            status = "gone" if tombstone is None else tombstone.status
+            return left_alone(f"its tombstone is {status}: {near} has removed its copy")
+        if record.task_state is not None:
+            return left_alone(f"is busy: {record.task_state}")
+        return ready_or_failed(sent, UNCHANGED)
+
+    def act(self, world: World, step: Step) -> str:
+        images = images_of(step, self.directory)
+        world.records.restore_server(images, rewrite_of(step), str(step.params["near"]))
+        return ""
+
+    def refused(self, step: Step, error: ApiError) -> Look:  # noqa: ARG002 - the protocol's
+        return of_database(error)
+
+
+UNCHANGED = "its row is unchanged"
+
+
+def is_there(record: ServerRecord, changed: Mapping[str, Any]) -> bool:
+    """Whether the row names the host and the node of the rewrite."""
+    return [record.host, record.node] == [changed["host"], changed["node"]]
+
+
+def changed_since(record: ServerRecord, expected: Mapping[str, Any]) -> str:
+    """What of the row is not as the rewrite expects it, in words; empty when all is."""
+    odd = [name for name in COMPARED if name in expected and getattr(record, name) != expected[name]]
+    return ", ".join(f"{name} is {getattr(record, name)} and was {expected[name]}" for name in odd)
+
+
+def tombstone_of(view: View, near: str, rewrite: ServerRewrite) -> TombstoneRecord | None:
+    """The one this rewrite wrote."""
+    uuid = rewrite.tombstone["uuid"]
+    return next((each for each in view.records.tombstones(near) if each.uuid == uuid), None)
+
+
+def of_database(error: ApiError) -> Look:
+    """What a refused transaction means: the row changed, or the database said no."""
+    return Look(State.FAILED, error.message, retry=not isinstance(error, RecordsChangedError))
+
+
+def images_of(step: Step, directory: Path | None) -> Images:
+    """The server as it was, from the undo file of the run that is taken back."""
+    return before_of(step, directory)[0].images(step.subject_id)
+
+
+def before_of(step: Step, directory: Path | None) -> tuple[undo_file.Before, undo_file.UndoFile]:
+    """Raises `ApiError`, which ends this step only, when the file is not there any more."""
+    path = undo_file.path_of(str(step.params["run"]), directory)
+    try:
+        content = undo_file.read(path)
+    except ConfigurationError as error:
+        raise RecordsChangedError(error.message) from error
+    if content is None or step.subject_id not in content.servers:
+        raise RecordsChangedError(f"undo file {path}: the server is not in it, or it is gone")
+    return content.servers[step.subject_id], content

@@ -87,6 +87,18 @@ class Action(Protocol):
 
 
 @runtime_checkable
+class AtOnce(Protocol):
+    """An action whose effect is there when `act` returns, and can be looked at without the list of servers.
+
+    It is looked at right away, and many of them are journaled together: before the first is made all of them
+    are written down as sent, and after the last how each of them ended.
+    """
+
+    @property
+    def takes_effect_at_once(self) -> bool: ...
+
+
+@runtime_checkable
 class Interruptible(Protocol):
     """An action that can be ended from outside once it is stuck."""
 

@@ -24,6 +24,7 @@ class ForceDown:
 
     name: str = "force-down"
     forced: bool = True
+    takes_effect_at_once: bool = True
 
     def look(self, view: View, step: Step, sent: Sent | None) -> Look:
         host = view.host(step.subject_id)

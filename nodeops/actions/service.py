@@ -30,6 +30,7 @@ def disabled_by_nodeops(reason: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class DisableService:
     name: str = "disable-service"
+    takes_effect_at_once: bool = True
 
     def look(self, view: View, step: Step, sent: Sent | None) -> Look:
         host = view.host(step.subject_id)
@@ -58,6 +59,7 @@ class DisableService:
 @dataclass(frozen=True, slots=True)
 class EnableService:
     name: str = "enable-service"
+    takes_effect_at_once: bool = True
 
     def look(self, view: View, step: Step, sent: Sent | None) -> Look:
         host = view.host(step.subject_id)

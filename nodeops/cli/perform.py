@@ -2,16 +2,17 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from nodeops.actions.registry import ACTIONS
 from nodeops.cli.desk import Desk
 from nodeops.cli.exit_codes import ending, exit_code
 from nodeops.cli.present import Presenter
 from nodeops.cli.task import Task
+from nodeops.engine.clock import Clock
 from nodeops.engine.executor import Execution, execute
 from nodeops.engine.journal import Who
 from nodeops.engine.record import RunRecord
@@ -27,8 +28,11 @@ from nodeops.errors import (
 from nodeops.gates import GATES
 from nodeops.log import redact
 from nodeops.outcome import Outcome, ServerResult, StepResult, StepState
-from nodeops.plan import Plan, Verdict
+from nodeops.plan import Finding, Plan, Verdict
 
+Judgement: TypeAlias = tuple[tuple[ServerResult, ...], tuple[Finding, ...]]
+SETTLE_LOOKS = 2
+SETTLE_PAUSE = 2.0
 UNTOUCHED = frozenset({StepState.PENDING, StepState.SKIPPED, StepState.BLOCKED})
 
 
@@ -54,7 +58,8 @@ def perform(desk: Desk, agreed: Agreed, presenter: Presenter) -> int:
     try:
         with Stop().listening() as stop:
             execution = _execute(desk, agreed, record, presenter, stop)
-            blind, outcome = _verify(desk, agreed.task, record, execution)
+            clock = desk.clock(stop)
+            blind, outcome = _verify(desk, agreed.task, record, execution, clock)
     except OutcomeUnknownError:
         raise
     except NodeopsError as error:
@@ -89,13 +94,13 @@ def _execute(desk: Desk, agreed: Agreed, record: RunRecord, presenter: Presenter
 
 
 def _verify(
-    desk: Desk, task: Task[Any], record: RunRecord, execution: Execution
+    desk: Desk, task: Task[Any], record: RunRecord, execution: Execution, clock: Clock
 ) -> tuple[NodeopsError | None, Outcome]:
     """Verdicts from what is seen now, and an error when nothing can be seen."""
     plan, results = record.whole_plan(), record.step_results()
     error: NodeopsError | None = None
     try:
-        servers, findings = task.judge(desk, plan, results)
+        servers, findings = judge_settled(partial(task.judge, desk, plan, results), clock)
     except (ApiError, AuthenticationError) as blind:
         servers, findings = _unseen(plan, results, blind.message), ()
         words = f"{plan.host}: what came of it could not be looked at: {blind.message}"
@@ -110,6 +115,21 @@ def _verify(
         interrupted_by=execution.interrupted_by,
         still_running=execution.still_running,
     )
+
+
+def judge_settled(judge: Callable[[], Judgement], clock: Clock) -> Judgement:
+    """The judgement once Nova has closed its records.
+
+    A moved server shows on its new host a moment before its migration is `completed`
+    (`nova/compute/manager.py`, `_post_live_migration`).
+    """
+    servers, findings = judge()
+    for _ in range(SETTLE_LOOKS):
+        if not any(finding.code == "migrations-running" for finding in findings):
+            break
+        clock.sleep(SETTLE_PAUSE)
+        servers, findings = judge()
+    return servers, findings
 
 
 def _unseen(plan: Plan, results: Sequence[StepResult], words: str) -> tuple[ServerResult, ...]:

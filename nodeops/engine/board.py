@@ -75,6 +75,12 @@ class Board:
     not_before: dict[StepId, float] = field(default_factory=dict)
     last_end: dict[str, float] = field(default_factory=dict)
     """When the last move out of a host ended."""
+    _changed: set[str] = field(default_factory=set)
+    _needing: dict[StepId, list[StepId]] | None = None
+
+    def __post_init__(self) -> None:
+        for result in (*self.results.values(), *self.earlier.values()):
+            self._note(result)
 
     def pending(self) -> list[Step]:
         """Neither sent nor ended, in the plan's order."""
@@ -82,14 +88,39 @@ class Board:
             step for key, step in self.steps.items() if key not in self.results and key not in self.moving
         ]
 
-    def begun(self) -> set[str]:
-        """Subjects this run has changed already: leaving them now would leave them half done."""
-        made = [*self.results.values(), *self.earlier.values()]
-        return self.in_motion() | {each.subject_id for each in made if each.state is StepState.DONE}
+    def is_pending(self, step_id: StepId) -> bool:
+        return step_id in self.steps and step_id not in self.results and step_id not in self.moving
 
-    def in_motion(self) -> set[str]:
-        """Subjects of the steps in flight."""
-        return {each.step.subject_id for each in self.moving.values()}
+    def has_begun(self, subject_id: str) -> bool:
+        """Whether this run has changed that subject: leaving it now would leave it half done."""
+        return subject_id in self._changed or self.busy(subject_id)
+
+    def busy(self, subject_id: str) -> bool:
+        """Whether a step of that subject is in flight."""
+        return any(each.step.subject_id == subject_id for each in self.moving.values())
+
+    def end(self, result: StepResult) -> None:
+        """A step of this run has come to its end."""
+        self.results[result.step_id] = result
+        self._note(result)
+
+    def take_over(self, result: StepResult) -> None:
+        """A step that an earlier part of the run ended, and that is not planned any more."""
+        self.earlier[result.step_id] = result
+        self._note(result)
+
+    def needing(self, step_id: StepId) -> list[StepId]:
+        """Steps that need that one."""
+        if self._needing is None:
+            self._needing = {}
+            for key, step in self.steps.items():
+                for need in step.needs:
+                    self._needing.setdefault(need, []).append(key)
+        return self._needing.get(step_id, [])
+
+    def _note(self, result: StepResult) -> None:
+        if result.state is StepState.DONE:
+            self._changed.add(result.subject_id)
 
     def out_of(self, source: str | None, *, queued: bool | None = None) -> list[Moving]:
         """Moves in flight out of that host, in the order of sending.
@@ -147,7 +178,7 @@ def board_of(plan: Plan, rows: Mapping[StepId, StepRow]) -> Board:
             board.attempts[key] = row.attempt
             board.request_ids[key] = row.request_id
         elif key not in board.steps and row.state is not StepState.PENDING:
-            board.earlier[key] = row.result
+            board.take_over(row.result)
     for key, row in rows.items():
         if key not in board.steps and row.state is StepState.PENDING and _completes(row.step, rows):
             board.steps[key] = row.step

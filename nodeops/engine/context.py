@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from nodeops.actions.action import Action, Look
-from nodeops.engine.board import QUEUED_ACTIONS, Board, Moving
+from nodeops.engine.board import GOOD, QUEUED_ACTIONS, Board, Moving
 from nodeops.engine.clock import Clock
 from nodeops.engine.pace import Pace
 from nodeops.engine.record import RunRecord
@@ -228,10 +228,11 @@ class Context:
 
     def _end(self, step: Step, result: StepResult) -> None:
         self.record.ended(step, result)
-        self.board.results[step.id] = result
+        self.board.end(result)
         self.no_wait(step)
         self.listener(StepEnded(step, result, self.now()))
-        self._count_failures()
+        if result.state not in GOOD:
+            self._count_failures()
 
     def _count_failures(self) -> None:
         most = self.limits.max_failures

@@ -7,7 +7,7 @@ without an answer is settled by looks alone. When the cloud cannot be looked at 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nodeops.actions.action import Action
 from nodeops.engine.board import QUEUED_ACTIONS, Moving, board_of
@@ -16,7 +16,7 @@ from nodeops.engine.clock import Clock
 from nodeops.engine.context import CANNOT_ASK, Context, MoveLimits, Retarget
 from nodeops.engine.pace import SHORTEST_TICK, SHORTEST_WAIT, Pace
 from nodeops.engine.record import RunRecord
-from nodeops.engine.schedule import Readiness, may_begin, next_step, readiness
+from nodeops.engine.schedule import Queue, Readiness, may_begin, readiness
 from nodeops.engine.signals import Stop
 from nodeops.engine.snapshot import Snapshot
 from nodeops.engine.start import begin
@@ -82,7 +82,7 @@ def execute(
     """
     context = Context(
         record=record,
-        board=board_of(plan, record.rows()),
+        board=board_of(_of_this_run(plan, record.id), record.rows()),
         pace=Pace(options.parallel),
         world=world,
         snapshot=Snapshot(world, plan.host, clock.now),
@@ -96,6 +96,15 @@ def execute(
     return _Loop(context, stop, want_progress=want_progress).run()
 
 
+def _of_this_run(plan: Plan, run_id: str) -> Plan:
+    """With the run's id in the steps that keep something under its name."""
+    steps = tuple(
+        replace(step, params={**step.params, "run": run_id}) if step.action == "save-images" else step
+        for step in plan.steps
+    )
+    return replace(plan, steps=steps)
+
+
 class _Loop:
     def __init__(self, context: Context, stop: Stop, *, want_progress: bool) -> None:
         self._context = context
@@ -106,6 +115,8 @@ class _Loop:
         self._blind_since: float | None = None
         self._back_off = SHORTEST_TICK
         self._progress_at = 0.0
+        self._checked = 0
+        self._checked_all = False
 
     def run(self) -> Execution:
         context, started = self._context, self._context.now()
@@ -134,38 +145,41 @@ class _Loop:
 
     def _begin_steps(self) -> None:
         """Everything that may begin now; a step that ends at once may let others begin."""
-        context, tried = self._context, set[str]()
+        context, queue = self._context, Queue(self._context, self._canary)
         self._drop_impossible()
         self._canary.choose(self._board)
         while not self._stop.asked and not context.blind:
-            step = next_step(context, self._canary, tried)
-            if step is None:
+            steps = queue.next()
+            if not steps:
                 return
-            tried.add(step.id)
-            begin(context, step)
+            begin(context, steps)
             self._drop_impossible()
+            queue.follow([step for step in steps if step.id in self._board.results])
             if words := self._canary.settle(self._board):
                 context.halt(words)
             self._canary.choose(self._board)
 
     def _drop_impossible(self) -> None:
-        """End the steps that need something which has failed."""
-        dropped = True
-        while dropped:
-            dropped = False
-            for step in self._board.pending():
-                state, words = readiness(self._board, step)
-                if state is Readiness.NEVER:
-                    self._context.end_unsent(step, StepState.BLOCKED, words)
-                    dropped = True
+        """End the steps that need something which has failed: of what needs the steps ended since."""
+        board = self._board
+        while self._checked < len(board.results) or not self._checked_all:
+            ended = list(board.results)[self._checked :]
+            keys = (
+                [key for each in ended for key in board.needing(each)] if self._checked_all else board.steps
+            )
+            self._checked, self._checked_all = len(board.results), True
+            for key in list(keys):
+                if board.is_pending(key):
+                    state, words = readiness(board, board.steps[key])
+                    if state is Readiness.NEVER:
+                        self._context.end_unsent(board.steps[key], StepState.BLOCKED, words)
 
     def _anything_to_come(self) -> bool:
         """Whether a step that is not in flight may still begin by itself."""
         if self._blind_since is not None:
             return bool(self._board.pending())
-        begun = self._board.begun()
         return any(
-            may_begin(self._context, self._canary, step, begun)
+            may_begin(self._context, self._canary, step)
             and (step.id in self._board.waiting or step.id in self._board.not_before)
             for step in self._board.pending()
         )

@@ -60,6 +60,7 @@ class RunRecord:
         self._engine = engine
         self._now = now
         self._heartbeat = Heartbeat(self._beat)
+        self._shared: Connection | None = None
 
     @property
     def reason(self) -> str:
@@ -89,6 +90,19 @@ class RunRecord:
         self._heartbeat.start()
 
     # -- during the run
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What is written within is one transaction: on disk, all of it, when this ends.
+
+        Nothing slow may happen within: other processes that use the journal wait.
+        """
+        with self._fenced() as connection:
+            self._shared = connection
+            try:
+                yield
+            finally:
+                self._shared = None
 
     def rows(self) -> Mapping[StepId, StepRow]:
         """Every step of the run, those of earlier parts too."""
@@ -242,6 +256,9 @@ class RunRecord:
     @contextlib.contextmanager
     def _fenced(self) -> Iterator[Connection]:
         """A transaction that only the holder of the lock can make."""
+        if self._shared is not None:
+            yield self._shared
+            return
         try:
             with self._engine.begin() as connection:
                 if not self._still_ours(connection):

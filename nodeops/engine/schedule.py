@@ -1,8 +1,9 @@
 """Which step may be begun next."""
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from enum import Enum
 
+from nodeops.actions.action import AtOnce
 from nodeops.engine.board import GOOD, QUEUED_ACTIONS, Board
 from nodeops.engine.canary import Canary
 from nodeops.engine.context import Context
@@ -35,29 +36,84 @@ def readiness(board: Board, step: Step) -> tuple[Readiness, str]:
     return Readiness.GO, ""
 
 
-def next_step(context: Context, canary: Canary, tried: Collection[StepId]) -> Step | None:
-    """The next step to begin, None when there is none now.
+TOGETHER = 50
+"""Most steps that are journaled together; with a slow database they still take no more than seconds."""
 
-    Changes in place come first, then moves by their rank, then the longest.
+
+class Queue:
+    """The steps that may be begun in this tick, one after the other.
+
+    Changes in place come first, then moves by their rank, then the longest. What ends at once is followed by
+    the next step of the same subject, so that as few subjects as can be are half done at any time.
     """
-    board, now = context.board, context.now()
-    begun, in_motion = board.begun(), board.in_motion()
-    startable = [
-        step
-        for step in board.pending()
-        if step.id not in tried
-        and board.not_before.get(step.id, 0.0) <= now
-        and step.subject_id not in in_motion
-        and may_begin(context, canary, step, begun)
-        and readiness(board, step)[0] is Readiness.GO
-        and _has_room(context, step)
-    ]
-    return min(startable, key=_order, default=None)
+
+    def __init__(self, context: Context, canary: Canary) -> None:
+        self._context = context
+        self._canary = canary
+        self._tried: set[StepId] = set()
+        self._line: list[Step] = []
+        self._stale = True
+
+    def next(self) -> list[Step]:
+        """The next step, or several of different subjects that take effect at once; empty: none now."""
+        first = self._pop()
+        if first is None:
+            return []
+        found, subjects = [first], {first.subject_id}
+        while self._at_once(first) and len(found) < TOGETHER:
+            step = self._pop()
+            if step is None:
+                break
+            if not self._at_once(step) or step.subject_id in subjects:
+                self._put_back(step)
+                break
+            found.append(step)
+            subjects.add(step.subject_id)
+        return found
+
+    def _pop(self) -> Step | None:
+        while True:
+            while self._line:
+                step = self._line.pop()
+                if step.id not in self._tried and self._startable(step):
+                    self._tried.add(step.id)
+                    return step
+            if not self._stale:
+                return None
+            self._stale = False
+            pending = [step for step in self._context.board.pending() if step.id not in self._tried]
+            self._line = sorted(pending, key=_order, reverse=True)
+
+    def _put_back(self, step: Step) -> None:
+        self._tried.discard(step.id)
+        self._line.append(step)
+
+    def _at_once(self, step: Step) -> bool:
+        return isinstance(self._context.action(step), AtOnce)
+
+    def follow(self, steps: Iterable[Step]) -> None:
+        """Something was begun, which may let others begin; these have ended: their subjects go on first."""
+        self._stale = True
+        board = self._context.board
+        for step in steps:
+            after = [board.steps[key] for key in board.needing(step.id)]
+            self._line.extend(each for each in after if each.subject_id == step.subject_id)
+
+    def _startable(self, step: Step) -> bool:
+        board = self._context.board
+        return (
+            board.is_pending(step.id)
+            and board.not_before.get(step.id, 0.0) <= self._context.now()
+            and not board.busy(step.subject_id)
+            and may_begin(self._context, self._canary, step)
+            and readiness(board, step)[0] is Readiness.GO
+            and _has_room(self._context, step)
+        )
 
 
-def may_begin(context: Context, canary: Canary, step: Step, begun: Collection[str]) -> bool:
-    """Whether it is let: what has `begun` with a server is ended, whatever happened elsewhere."""
-    if step.subject_id in begun:
+def may_begin(context: Context, canary: Canary, step: Step) -> bool:
+    """Whether it is let: what has begun with a server is ended, whatever happened elsewhere."""
+    if context.board.has_begun(step.subject_id):
         return True
     return not context.halted and canary.allows(step, context.board)
 

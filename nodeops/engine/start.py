@@ -1,9 +1,11 @@
 """Beginning a step: a last look, the gates, the journal, and then the request."""
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from http import HTTPStatus
 
-from nodeops.actions.action import Look, State
+from nodeops.actions.action import AtOnce, Look, State
 from nodeops.engine.board import Moving
 from nodeops.engine.context import CANNOT_ASK, Context
 from nodeops.errors import ApiError, AuthenticationError
@@ -20,19 +22,42 @@ _NOT_TAKEN = frozenset({None, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_U
 """Answers that say the request was never looked at; None is a connection that was never made."""
 
 
-def begin(context: Context, step: Step) -> None:
-    """Send the step, or settle it without: done already, somebody else's, to be tried later."""
+def begin(context: Context, steps: Sequence[Step]) -> None:
+    """Send the steps, or settle them without: done already, somebody else's, to be tried later.
+
+    More than one only of those that take effect at once: a kill between two of them leaves all of them `sent`
+    in the journal, and looks settle which were made.
+    """
+    ready = [step for step in steps if _is_ready(context, step)]
+    if not ready or context.blind:
+        return
+    together = context.record.together if len(ready) > 1 else nullcontext
+    with together():
+        attempts = [_journal(context, step) for step in ready]
+    answers: list[str | ApiError | AuthenticationError] = []
+    for moving in attempts:
+        answers.append(_ask(context, moving.step))
+        if _is_trouble(answers[-1]):
+            break
+    with together():
+        for moving, answer in zip(attempts, answers, strict=False):
+            _answered(context, moving, answer)
+        for moving in attempts[len(answers) :]:
+            context.not_taken(moving.step, "not sent: the one before it had no answer", NOT_TAKEN_SECONDS)
+
+
+def _is_ready(context: Context, step: Step) -> bool:
+    """Whether a look and the gates let it be sent; what they say otherwise is seen to."""
     try:
         look = context.action(step).look(context.snapshot, step, None)
     except CANNOT_ASK as error:
         context.failed_to_look(error)
         _wait(context, step, f"cannot be looked at: {error}", GATE_SECONDS)
-        return
+        return False
     context.answered()
     if look.state is State.READY:
-        if _gates_open(context, step):
-            _send(context, step)
-    elif look.state is State.DONE:
+        return _gates_open(context, step)
+    if look.state is State.DONE:
         context.end_unsent(step, StepState.SKIPPED, look.words)
     elif look.state is State.MOVING:
         _wait(context, step, look.words, step.budget_seconds)
@@ -40,6 +65,7 @@ def begin(context: Context, step: Step) -> None:
         context.end_unsent(step, StepState.FAILED, look.words)
     else:
         context.end_unsent(step, StepState.BLOCKED, look.words)
+    return False
 
 
 def _wait(context: Context, step: Step, words: str, longest: float) -> None:
@@ -74,25 +100,55 @@ def _gates_open(context: Context, step: Step) -> bool:
     return True
 
 
-def _send(context: Context, step: Step) -> None:
-    """Journal, then act. An answer that did not come is settled by looking only."""
-    step = _with_reason(context, step)
+def _journal(context: Context, planned: Step) -> Moving:
+    step = _with_reason(context, planned)
     attempt = context.board.attempts.get(step.id, 0) + 1
-    at = context.now()
-    context.record.sending(step, attempt, at)
+    moving = Moving(step, context.now(), attempt, ambiguous=True)
+    context.record.sending(step, attempt, moving.sent_at)
     context.board.attempts[step.id] = attempt
     context.board.not_before.pop(step.id, None)
+    return moving
+
+
+def _ask(context: Context, step: Step) -> str | ApiError | AuthenticationError:
+    """The request id, or the error instead of an answer."""
     try:
-        request_id = context.action(step).act(context.world, step)
+        return context.action(step).act(context.world, step)
     except CANNOT_ASK as error:
-        _refused(context, step, error, Moving(step, at, attempt, ambiguous=True))
+        return error
+
+
+def _is_trouble(answer: str | ApiError | AuthenticationError) -> bool:
+    """Whether it says something of the way there, rather than of the step."""
+    if isinstance(answer, ApiError):
+        return _may_have_happened(answer) or answer.status in _NOT_TAKEN
+    return isinstance(answer, AuthenticationError)
+
+
+def _answered(context: Context, moving: Moving, answer: str | ApiError | AuthenticationError) -> None:
+    """An answer that did not come is settled by looking only."""
+    step = moving.step
+    if not isinstance(answer, str):
+        _refused(context, step, answer, moving)
         return
-    context.record.answered(step, request_id)
+    moving.ambiguous, moving.request_id = False, answer
     context.no_wait(step)
-    context.board.request_ids[step.id] = request_id
-    context.board.moving[step.id] = Moving(step, at, attempt, request_id)
+    context.board.request_ids[step.id] = answer
+    context.board.moving[step.id] = moving
     context.snapshot.forget_host(step.subject_id)
-    context.listener(StepSent(step, request_id, attempt, context.now()))
+    context.listener(StepSent(step, answer, moving.attempt, context.now()))
+    if not (isinstance(context.action(step), AtOnce) and _seen_done(context, moving)):
+        context.record.answered(step, answer)
+
+
+def _seen_done(context: Context, moving: Moving) -> bool:
+    try:
+        look = context.action(moving.step).look(context.snapshot, moving.step, moving.sent(context.now()))
+    except CANNOT_ASK:
+        return False
+    if look.state is State.DONE:
+        context.end(moving, StepState.DONE, look.words)
+    return look.state is State.DONE
 
 
 def _refused(context: Context, step: Step, error: ApiError | AuthenticationError, moving: Moving) -> None:

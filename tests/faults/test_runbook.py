@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from nodeops.cli.perform import judge_settled
 from nodeops.facts import DrainFacts, Flavor, HostSettings, ServerGroup, Storage
 from nodeops.gather import gather_drain, gather_evidence
 from nodeops.outcome import ServerResult
@@ -124,7 +125,9 @@ class Trial:
     def _verify(self, world: FakeWorld, run: Run) -> None:
         assert run.record is not None
         whole, results = run.record.whole_plan(), run.record.step_results()
-        self.servers, self.findings = judge(whole, results, gather_evidence(world, whole, results))
+        self.servers, self.findings = judge_settled(
+            lambda: judge(whole, results, gather_evidence(world, whole, results)), world.nova.clock
+        )
 
     def check(self, words: str) -> None:
         assert self.first is not None

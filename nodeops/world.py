@@ -168,6 +168,10 @@ class World(View, Protocol):
 
     def reset_state(self, server_id: str, state: str) -> str: ...
 
+    def delete(self, server_id: str) -> str:
+        """Also one whose deletion hangs: Nova begins it again (`nova/compute/api.py`, `_delete`)."""
+        ...
+
     def force_down(self, service_id: str, *, forced: bool) -> str:
         """Say that a host is dead, or is not any more.
 

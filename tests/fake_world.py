@@ -264,6 +264,9 @@ class FakeWorld:
             "reset_state", (server_id, state), lambda _: self.nova.reset_state(server_id, state)
         )
 
+    def delete(self, server_id: str) -> str:
+        return self._write("delete", (server_id,), lambda _: self.nova.delete(server_id))
+
     # -- inside
 
     def _task(self, operation: str, server_id: str) -> str:

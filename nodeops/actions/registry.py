@@ -17,6 +17,7 @@ from nodeops.actions.rewrite_bindings import RestoreBindings, RewriteBindings
 from nodeops.actions.rewrite_records import RestoreRecords, RewriteRecords
 from nodeops.actions.save_images import SaveImages
 from nodeops.actions.service import DisableService, EnableService
+from nodeops.actions.settle import SETTLE
 from nodeops.actions.shelve import SHELVE, SHELVE_OFFLOAD, Unshelve
 from nodeops.actions.wait import WaitDeleted, WaitTask
 
@@ -33,6 +34,7 @@ _ALL: tuple[Action, ...] = (
     WaitTask(),
     WaitDeleted(),
     *POWER,
+    *SETTLE,
     ResetState(),
     SHELVE,
     SHELVE_OFFLOAD,

@@ -78,6 +78,9 @@ class ComputeChanges:
     def reset_state(self, server_id: str, state: str) -> str:
         return self._act(server_id, "os-resetState", {"state": state}, f"reset of the state to {state}")
 
+    def delete(self, server_id: str) -> str:
+        return self._send("DELETE", f"servers/{quote(server_id)}", f"deletion of server {server_id}")
+
     def _act(self, server_id: str, action: str, body: Any, words: str) -> str:
         path = f"servers/{quote(server_id)}/action"
         return self._send("POST", path, f"{words} of server {server_id}", {action: body})

@@ -216,6 +216,9 @@ def nova_common(layout: Layout) -> Sections:
         "cinder": account(layout, "nova")
         | {"catalog_info": "volumev3:cinderv3:internalURL", "os_region_name": REGION},
         "glance": {"api_servers": layout.direct_url(Service.IMAGE)},
+        # After a live migration its source tells the scheduler that it has the server (_post_live_migration of
+        # nova/compute/manager.py): for two minutes no other member of its anti-affinity group could go there.
+        "filter_scheduler": {"track_instance_changes": "false"},
         "vnc": {"enabled": "false"},
         "oslo_messaging_notifications": {"driver": "noop"},
     }
@@ -225,12 +228,12 @@ def nova(layout: Layout) -> Sections:
     """API, conductor and scheduler; the conductor needs the API database for the late affinity check."""
     sections = nova_common(layout)
     sections["DEFAULT"]["state_path"] = layout.root / "nova"
+    sections["filter_scheduler"]["shuffle_best_same_weighed_hosts"] = "true"
     return sections | {
         "api_database": database(layout, "nova_api"),
         "database": database(layout, "nova_cell1"),
         "conductor": {"workers": 1},
         "scheduler": {"workers": 1, "discover_hosts_in_cells_interval": 5},
-        "filter_scheduler": {"shuffle_best_same_weighed_hosts": "true"},
         "quota": {"instances": -1, "cores": -1, "ram": -1, "server_groups": -1, "server_group_members": -1},
         "oslo_concurrency": {"lock_path": layout.root / "nova" / "locks"},
     }

@@ -72,6 +72,12 @@ def test_a_late_affinity_check_finds_the_api_database(layout: Layout) -> None:
     assert nova["api_database"]["connection"].startswith(layout.database_url("nova_api"))
 
 
+def test_the_scheduler_asks_the_database_where_servers_are(layout: Layout) -> None:
+    """What it is told by the hosts names the source of a live migration for two minutes more."""
+    for name in ("nova/nova.conf", "nova/nova-compute.conf"):
+        assert written(layout)[name]["filter_scheduler"]["track_instance_changes"] == "false"
+
+
 def test_a_killed_nova_compute_is_down_soon_and_new_hosts_map_themselves(layout: Layout) -> None:
     nova = written(layout)["nova/nova.conf"]
     assert (nova["DEFAULT"]["service_down_time"], nova["DEFAULT"]["report_interval"]) == ("15", "3")

@@ -1,11 +1,13 @@
 """Where a lab keeps its things and on which ports its services listen: `<root>/lab.json`."""
 
+import hashlib
 import json
 import os
 import secrets
 import socket
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from nodeops.errors import ConfigurationError, UsageError
@@ -24,6 +26,7 @@ PORTS = (
 LOCK = "lock"
 FIRST_PORT, LAST_PORT, BLOCK = 20_000, 32_000, 32
 """Below the range Linux hands out to clients (32768 and up), so that no stranger takes one meanwhile."""
+BLOCKS = range(FIRST_PORT, LAST_PORT, BLOCK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +177,7 @@ def make_layout(root: Path, name: str, base_port: int | None) -> Layout:
             layout = read_layout(root)
         else:
             _refuse_strange(root, name)
-            layout = Layout(root, name, base_port or _free_block(), secrets.token_hex(8))
+            layout = Layout(root, name, base_port or _free_block(root), secrets.token_hex(8))
             for directory in (root, layout.etc, layout.logs, layout.run, layout.done):
                 directory.mkdir(parents=True, exist_ok=True)
             root.chmod(0o755)
@@ -231,9 +234,18 @@ def forget(root: Path) -> None:
             known.unlink()
 
 
-def _free_block() -> int:
+def first_choice(root: Path) -> int:
+    """Return the port at which a lab in this directory begins to look for free ones.
+
+    Labs that are made at the same time see the same ports free, so they begin at different ones.
+    """
+    return BLOCKS[int.from_bytes(hashlib.sha256(str(root).encode()).digest()) % len(BLOCKS)]
+
+
+def _free_block(root: Path) -> int:
     taken = set(_base_ports_of_labs())
-    for base in range(FIRST_PORT, LAST_PORT, BLOCK):
+    first = BLOCKS.index(first_choice(root))
+    for base in chain(BLOCKS[first:], BLOCKS[:first]):
         if base not in taken and all(_free(port) for port in range(base, base + len(PORTS))):
             return base
     raise ConfigurationError(

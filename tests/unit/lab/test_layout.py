@@ -1,5 +1,6 @@
 """Where a lab is, which ports it has, how it is found by its name."""
 
+import itertools
 import json
 import socket
 from pathlib import Path
@@ -10,10 +11,12 @@ from nodeops.errors import ConfigurationError, UsageError
 from nodeops.lab.api_faults import Service
 from nodeops.lab.layout import (
     BLOCK,
+    BLOCKS,
     FIRST_PORT,
     LAST_PORT,
     LOOPBACK,
     PORTS,
+    first_choice,
     forget,
     lab_cloud_config,
     lab_dir,
@@ -60,20 +63,42 @@ def test_ports_are_all_different_and_in_the_block(tmp_path: Path) -> None:
     )
 
 
+def like(root: Path) -> Path:
+    """Return another directory whose lab begins to look at the same port."""
+    others = (root.with_name(f"other-{number}") for number in itertools.count())
+    return next(other for other in others if first_choice(other) == first_choice(root))
+
+
 def test_two_labs_share_no_port(tmp_path: Path) -> None:
-    one, two = make_layout(tmp_path / "a", "a", None), make_layout(tmp_path / "b", "b", None)
+    one = make_layout(tmp_path / "a", "a", None)
+    two = make_layout(like(tmp_path / "a"), "b", None)
     assert abs(one.base_port - two.base_port) >= len(PORTS)
     assert FIRST_PORT <= min(one.base_port, two.base_port) < LAST_PORT
 
 
+def test_labs_begin_to_look_at_different_ports_over_the_whole_range() -> None:
+    choices = {first_choice(Path("labs") / str(number)) for number in range(100)}
+    assert choices <= set(BLOCKS)
+    assert len(choices) > 80
+
+
+def test_a_lab_gets_its_first_choice_or_the_next_that_is_free(tmp_path: Path) -> None:
+    root = tmp_path / "a"
+    chosen = make_layout(root, "a", None).base_port
+    blocks = [*BLOCKS, *BLOCKS]
+    passed = blocks[blocks.index(first_choice(root)) :]
+    assert passed.index(chosen) <= 10
+
+
 def test_a_port_in_use_is_not_chosen(tmp_path: Path) -> None:
-    free = make_layout(tmp_path / "a", "a", None).base_port
-    forget(tmp_path / "a")
+    root = tmp_path / "a"
+    free = make_layout(root, "a", None).base_port
+    forget(root)
     with socket.socket() as stranger:
         stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         stranger.bind((LOOPBACK, free + 3))
         stranger.listen()
-        assert make_layout(tmp_path / "b", "b", None).base_port != free
+        assert make_layout(like(root), "b", None).base_port != free
 
 
 def test_a_lab_of_another_directory_is_found_by_its_clouds(tmp_path: Path) -> None:

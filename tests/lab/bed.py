@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nodeops.lab import catalogue, hosts
+from nodeops.lab import api_faults, hosts, hypervisor_faults
 from nodeops.lab.api_calls import Call, calls_since, mark
 from nodeops.lab.furniture import IMAGE, NETWORK
-from nodeops.lab.layout import Layout, read_layout
+from nodeops.lab.layout import Layout
 
 NODEOPS = str(Path(sys.executable).parent / "nodeops")
 PREFIX = "bed-"
@@ -50,13 +50,11 @@ class Bed:
     root: Path
     state: Path
     """Where this test's journal is."""
-    layout: Layout = field(init=False)
-    cloud: Any = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.layout = read_layout(self.root)
-        self.cloud = catalogue.connect(self.layout, direct=True)
-        self._ids: dict[str, str] = {}
+    layout: Layout
+    cloud: Any
+    """A connection past the fault proxy."""
+    ids: dict[str, str] = field(default_factory=dict)
+    """Of what servers are made from."""
 
     # -- the command
 
@@ -127,8 +125,11 @@ class Bed:
         found = self.servers()
         return {name: found[name]["OS-EXT-SRV-ATTR:host"] for name in names}
 
-    def boot(self, host: str, count: int, *, flavor: str = "m1.tiny", **more: Any) -> list[str]:
-        """Make this many ACTIVE servers on a host and return their names."""
+    def boot(
+        self, host: str, count: int, *, flavor: str = "m1.tiny", group: str | None = None, **more: Any
+    ) -> list[str]:
+        """Make this many ACTIVE servers on a host, members of a group or of none, and return their names."""
+        hints = {"os:scheduler_hints": {"group": group}} if group else {}
         names = [f"{PREFIX}{host}-{number:02}" for number in range(1, count + 1)]
         for name in names:
             body = {
@@ -139,7 +140,9 @@ class Bed:
                 "host": host,
                 **more,
             }
-            self.cloud.compute.post("/servers", json={"server": body}, microversion="2.90").raise_for_status()
+            self.cloud.compute.post(
+                "/servers", json={"server": body, **hints}, microversion="2.90"
+            ).raise_for_status()
         self.until(lambda: all(self.servers()[name]["status"] == "ACTIVE" for name in names))
         return names
 
@@ -163,16 +166,24 @@ class Bed:
         service = self.service(host)["id"]
         self.cloud.compute.put(f"/os-services/{service}", json=body, microversion="2.90").raise_for_status()
 
+    def services(self) -> dict[str, dict[str, Any]]:
+        answer = self.cloud.compute.get("/os-services?binary=nova-compute", microversion="2.90")
+        return {service["host"]: service for service in answer.json()["services"]}
+
+    def clear(self) -> None:
+        """Clear every fault."""
+        api_faults.disarm_all(self.root)
+        hypervisor_faults.clear_rules(self.root)
+
     def whole(self) -> None:
         """Everything as it was: no faults, every host up and enabled, no server of a test."""
-        self.fault("clear")
+        self.clear()
         for status in hosts.status(self.root):
             if not (status.power and status.agent and status.compute_wanted):
                 hosts.start(self.root, status.host)
-        names = hosts.host_names(self.root)
-        self.until(lambda: all(self.service(name)["state"] == "up" for name in names))
-        for name in names:
-            if self.service(name)["status"] == "disabled":
+        self.until(lambda: all(service["state"] == "up" for service in self.services().values()))
+        for name, service in self.services().items():
+            if service["status"] == "disabled":
                 self.set_service(name, status="enabled")
         self.delete_all()
 
@@ -202,9 +213,9 @@ class Bed:
         return self._id("network", lambda: str(self.cloud.network.find_network(NETWORK).id))
 
     def _id(self, key: str, find: Callable[[], str]) -> str:
-        if key not in self._ids:
-            self._ids[key] = find()
-        return self._ids[key]
+        if key not in self.ids:
+            self.ids[key] = find()
+        return self.ids[key]
 
 
 def kill(process: "subprocess.Popen[str]") -> None:

@@ -3,10 +3,13 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from nodeops.lab.catalogue import connect
+from nodeops.lab.layout import read_layout
 from tests.lab.bed import NODEOPS, Bed
 
 HOSTS = 5
@@ -35,10 +38,17 @@ def lab_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         subprocess.run([NODEOPS, "lab", "destroy", "--yes", *where], check=True, timeout=120)
 
 
+@pytest.fixture(scope="session")
+def lab_bed(lab_root: Path) -> Bed:
+    """What all tests have in common of the lab."""
+    layout = read_layout(lab_root)
+    return Bed(lab_root, lab_root, layout, connect(layout, direct=True))
+
+
 @pytest.fixture
-def bed(lab_root: Path, tmp_path: Path) -> Iterator[Bed]:
+def bed(lab_bed: Bed, tmp_path: Path) -> Iterator[Bed]:
     """The lab as if new: no faults, no servers of another test, every host in service."""
-    bed = Bed(lab_root, tmp_path)
+    bed = replace(lab_bed, state=tmp_path)
     bed.whole()
     yield bed
-    bed.fault("clear")
+    bed.clear()

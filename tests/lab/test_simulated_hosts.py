@@ -11,6 +11,8 @@ from nodeops.lab import hosts
 from nodeops.lab.hypervisor.guests import GuestStore
 from nodeops.lab.hypervisor.places import HostPlace
 from nodeops.lab.hypervisor.settings import Storage, read_settings, write_settings
+from nodeops.lab.populate_cloud import LabCloud
+from nodeops.lab.population import Policy
 from tests.lab.bed import Bed
 
 MIB = 1024 * 1024
@@ -212,6 +214,17 @@ def test_cold_migration_and_both_its_ends(bed: Bed, end: str, host: str) -> None
     bed.act(name, {end: None})
     bed.until(lambda: seen(bed, name) == ("ACTIVE", host, None))
     wired(bed, name, host)
+
+
+def test_a_host_that_a_member_of_a_group_left_takes_another_at_once(bed: Bed) -> None:
+    group = LabCloud(bed.layout).group("bed-apart", Policy.ANTI_AFFINITY)
+    (first,) = bed.boot("c01", 1, group=group)
+    (second,) = bed.boot("c02", 1, group=group)
+    migrate(bed, first, "c03")
+    bed.until(lambda: seen(bed, first) == ("ACTIVE", "c03", None))
+    migrate(bed, second, "c01")
+    idle(bed, second)
+    assert seen(bed, second) == ("ACTIVE", "c01", None)
 
 
 def test_a_server_that_is_off_has_a_port_that_is_down(bed: Bed) -> None:

@@ -55,6 +55,7 @@ class Root(LazyGroup):
         Entry("resume", HISTORY, "Go on with a run that was interrupted.", RUNS, "resume_app"),
         Entry("status", "nodeops.cli.status", "Hosts and their room, or one host's servers.", LOOKING),
         Entry("watch", "nodeops.cli.watch", "Follow servers through their states.", LOOKING),
+        Entry("states", "nodeops.cli.states", "States that contradict each other, mended.", LOOKING),
         Entry(
             "doctor",
             "nodeops.cli.doctor",

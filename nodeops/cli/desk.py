@@ -90,6 +90,10 @@ class Desk:
             self._stack.callback(self._cloud.close)
         return self._cloud
 
+    def requests(self) -> int:
+        """HTTP requests so far, those for the token included."""
+        return 0 if self._cloud is None else self._cloud.traffic.requests
+
     def world(self) -> "World":
         """The same cloud, as runbooks and actions know it."""
         return self.cloud()

@@ -82,6 +82,7 @@ class Task(ABC, Generic[Facts]):
 TASKS: Mapping[str, str] = {
     "drain": "nodeops.cli.tasks:Drain",
     "undrain": "nodeops.cli.tasks:Undrain",
+    "states": "nodeops.cli.states_task:MendStates",
     "failover": "nodeops.cli.failover_task:Failover",
     "readmit": "nodeops.cli.readmit_task:Readmit",
 }

@@ -21,6 +21,7 @@ class Mend(StrEnum):
     SUSPEND = "suspend"
     SETTLE_ACTIVE = "reset-state active"
     SETTLE_ERROR = "reset-state error"
+    REBOOT_HARD = "reboot hard"
     DELETE = "delete again"
 
 
@@ -96,7 +97,11 @@ CLASSES: Mapping[str, MismatchClass] = {
             "no-guest",
             "Nova counts it here, and the hypervisor does not know its guest",
             "its definition was lost or it was undefined by hand, or the hypervisor was not asked in time",
-            "reboot it hard, which defines and starts it anew: openstack server reboot --hard SERVER",
+            "reboot it hard, which defines and starts it anew",
+            (Mend.REBOOT_HARD,),
+            (Mend.REBOOT_HARD,),
+            Risk.REBOOT,
+            Risk.REBOOT,
             source=_SYNC + ": NOSTATE is ignored",
         ),
         MismatchClass(

@@ -36,7 +36,20 @@ def test_every_command_and_option_has_help(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["drain", "undrain", "plan drain", "apply", "runs", "show", "resume", "status", "doctor", "watch"]
+    "path",
+    [
+        "drain",
+        "undrain",
+        "plan drain",
+        "apply",
+        "runs",
+        "show",
+        "resume",
+        "status",
+        "doctor",
+        "watch",
+        "states",
+    ],
 )
 def test_commands_come_with_examples(path: str) -> None:
     assert re.search(rf"^  nodeops {path}", COMMANDS[f"nodeops {path}"].help, re.MULTILINE)

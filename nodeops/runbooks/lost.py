@@ -85,8 +85,8 @@ def _loss(scene: Scene, facts: FailoverFacts, server: Server) -> Loss:
     bar = _nothing_to_save(server)
     if bar is not None:
         return Loss(vm_state, bar.reason, bars=(bar,), goes=False)
-    begun = scene.begun("evacuate", server) or scene.begun("reset-state", server)
-    if (vm_state == "error" or begun) and server.id in facts.wanted:
+    touched = vm_state == "error" or (vm_state in AS_IT_IS and scene.begun("evacuate", server))
+    if touched and server.id in facts.wanted:
         return _as_wanted(facts, server)
     if task in RESIZING:
         return _mid_resize(server)
@@ -180,8 +180,8 @@ def _to_error(server: Server) -> Link:
 
 def _resize_open(scene: Scene, server: Server) -> Loss:
     """A confirmation is the work of the host it came from, which must be up (`confirm_resize`)."""
-    finished = [each for each in scene.migrations.get(server.id, ()) if each.status == "finished"]
-    source = scene.hosts.get(finished[0].source) if finished else None
+    moves = [each for each in scene.migrations.get(server.id, ()) if each.status in {"finished", "confirming"}]
+    source = scene.hosts.get(moves[0].source) if moves else None
     came_from = source.name if source else "another host"
     words = f"its resize from {came_from} is not confirmed"
     able = source is not None and source.up and not source.forced_down

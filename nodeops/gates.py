@@ -67,11 +67,12 @@ class SourceSilent:
     seen: MutableMapping[View, dict[str, set[str]]] = field(default_factory=WeakKeyDictionary)
 
     def veto(self, view: View, step: Step) -> str | None:
-        if step.source is None:
+        source = step.source or step.params.get("near")
+        if source is None:
             return None
-        host = view.host(step.source)
+        host = view.host(str(source))
         if host is None:
-            return f"{step.source} is no compute host any more"
+            return f"{source} is no compute host any more"
         if host.up and not host.forced_down:
             return f"nova-compute of {host.name} is up: nothing may be evacuated from a host that lives"
         times = self.seen.setdefault(view, {}).setdefault(host.name, set())

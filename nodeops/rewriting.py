@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Any
 
 from nodeops.facts import (
-    Allocation,
     Attachment,
     Host,
     HostSettings,
@@ -14,7 +13,6 @@ from nodeops.facts import (
     Inquest,
     NetworkAgent,
     Port,
-    Resource,
     Server,
     ServerGroup,
 )
@@ -119,13 +117,12 @@ class UndoFacts:
     """Its path."""
     old_connector: bool = False
     """Whether the file knows how the storage knew the old host."""
-    holdings: Mapping[str, Allocation | None] = field(default_factory=dict)
-    """None: Placement did not answer."""
+    held: Mapping[str, Mapping[str, Mapping[str, int]]] | None = None
+    """As in `RewriteFacts`."""
     ports: tuple[Port, ...] | None = None
     attachments: tuple[Attachment, ...] | None = None
     agents: tuple[NetworkAgent, ...] | None = None
     """Of the old host."""
-    resources: Mapping[str, Resource] = field(default_factory=dict)
     earlier: Mapping[StepId, Step] = field(default_factory=dict)
     """Steps of an unfinished undo of that run."""
     undone: frozenset[StepId] = frozenset()

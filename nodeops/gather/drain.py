@@ -128,7 +128,7 @@ def _facts(view: View, basis: _Basis, settings: Mapping[str, HostSettings]) -> D
         shapes=room.shapes,
         candidates=room.candidates,
         aggregates=aggregates,
-        groups=(unseen.ask("server groups", _groups, view, servers) or ()) if servers else (),
+        groups=(unseen.ask("server groups", gather_groups, view, servers) or ()) if servers else (),
         ports=(unseen.ask("ports", view.ports_of, ids) or ()) if ids else (),
         attachments=gather_attachments(view, servers, unseen),
         settings=with_shared_disk(settings, room.shared_disk),
@@ -155,7 +155,7 @@ def _with_image_properties(view: View, basis: _Basis) -> Sequence[Server]:
     ]
 
 
-def _groups(view: View, servers: Iterable[Server]) -> tuple[ServerGroup, ...]:
+def gather_groups(view: View, servers: Iterable[Server]) -> tuple[ServerGroup, ...]:
     """Groups of these servers; where the other members are matters to hard policies only."""
     places: dict[str, str | None] = {server.id: server.host for server in servers}
     ours = frozenset(places)

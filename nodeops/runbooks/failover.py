@@ -158,7 +158,7 @@ def _findings(
 ) -> Iterator[Finding]:
     host = facts.drain.host
     if decisions:
-        yield from _death(host, facts.inquest, options)
+        yield from death(host, facts.inquest, options)
     yield from findings.of_targets(scene)
     yield from findings.of_service(host)
     yield from findings.of_room(scene, decisions)
@@ -185,7 +185,7 @@ def _of_server(server: Server) -> Iterator[Finding]:
         yield Finding(Level.INFO, "was-in-error", f"{server.name} is in ERROR{fault}", subject=server.id)
 
 
-def _death(host: Host, inquest: Inquest | None, options: FailoverOptions) -> Iterator[Finding]:
+def death(host: Host, inquest: Inquest | None, options: FailoverOptions) -> Iterator[Finding]:
     """Whether the host is dead: proved, said, or neither."""
     name, said = host.name, options.fenced_by
     life = inquest.life if inquest else Life.CANNOT_TELL

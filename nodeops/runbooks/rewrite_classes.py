@@ -18,13 +18,13 @@ _HOSTS: tuple[RefusalClass, ...] = (
     ),
     RefusalClass(
         "other-cell",
-        "the target, or the record of the server, is in another cell: rows cannot go from one database to another",
+        "the target, or the record of the server, is in another cell: its rows are in another database",
         hint="Choose a target in the same cell.",
         source="objects/instance_mapping.py, host_mapping.py",
     ),
     RefusalClass(
         "not-one-node",
-        "the host or the target has not exactly one compute node: which of them a server belongs to is not known",
+        "the host or the target has not exactly one compute node: to which a server belongs is not known",
         hint="Look at compute_nodes: one row for each host, none twice.",
         source="compute/resource_tracker.py asks by host and node",
     ),
@@ -114,7 +114,7 @@ _PLACEMENT: tuple[RefusalClass, ...] = (
     ),
     RefusalClass(
         "nested-allocation",
-        "it holds something on a part of the dead host (a GPU, a device, bandwidth) that the target need not have",
+        "it holds something on a part of the dead host (a GPU, a device, bandwidth), not on the whole",
         hint="Evacuate it: nodeops failover HOST.",
         source="scheduler/utils.py, claim_resources_on_destination",
     ),
@@ -159,7 +159,7 @@ _PORTS_AND_DISKS: tuple[RefusalClass, ...] = (
     ),
     RefusalClass(
         "volume-silent",
-        "cinder does not answer, and its volumes can be used on the dead host only until they are attached anew",
+        "cinder does not answer, and its volumes have to be attached anew to be used elsewhere",
         hint="With --keep-attachments servers on Ceph or NFS go without; others have to wait.",
         source="cinder/volume/api.py, attachment_create",
     ),
@@ -171,9 +171,9 @@ _PORTS_AND_DISKS: tuple[RefusalClass, ...] = (
     ),
     RefusalClass(
         "connector-missing",
-        "its volumes are exported to the dead host only (iSCSI, Fibre Channel, NVMe), and how the storage is to "
+        "its volumes are exported to the dead host only (iSCSI, Fibre Channel), and how the storage is to "
         "know the target is told by nobody",
-        hint="On the target: nova-manage volume_attachment get_connector --json > FILE; then --connector FILE.",
+        hint="There: nova-manage volume_attachment get_connector --json > FILE; here: --connector FILE.",
         source="virt/block_device.py, refresh_connection_info: a hard reboot uses the stored one",
     ),
 )

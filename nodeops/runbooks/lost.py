@@ -180,8 +180,9 @@ def _to_error(server: Server) -> Link:
 
 def _resize_open(scene: Scene, server: Server) -> Loss:
     """A confirmation is the work of the host it came from, which must be up (`confirm_resize`)."""
-    moves = [each for each in scene.migrations.get(server.id, ()) if each.status in {"finished", "confirming"}]
-    source = scene.hosts.get(moves[0].source) if moves else None
+    moves = scene.migrations.get(server.id, ())
+    move = next((each for each in moves if each.status in {"finished", "confirming"}), None)
+    source = scene.hosts.get(move.source) if move else None
     came_from = source.name if source else "another host"
     words = f"its resize from {came_from} is not confirmed"
     able = source is not None and source.up and not source.forced_down

@@ -6,10 +6,8 @@
 The proxy reads the file again whenever it changed, so a fault holds from the next call on.
 """
 
-import fcntl
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nodeops.lab.hypervisor.places import read_json, write_json
+from nodeops.lab.numbered_file import NumberedFile
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 TOKENS_PATH = "/auth/tokens"
@@ -120,6 +119,10 @@ class ApiFault:
         return self.method in {None, call.method}
 
     @property
+    def number(self) -> int:
+        return self.fault_id
+
+    @property
     def limit(self) -> int | None:
         """How many calls it may strike in all, None when there is no end."""
         if self.times is None and (self.nth is not None or self.kind is Kind.EXPIRED_TOKEN):
@@ -164,34 +167,22 @@ def tally_file(state_dir: Path) -> Path:
 
 def arm(state_dir: Path, fault: ApiFault) -> ApiFault:
     """Set the fault and return it with the id it was given; ids are not used twice."""
-    with _locked(state_dir):
-        held = _read(state_dir)
-        given = replace(fault, fault_id=held["last_id"] + 1)
-        _write(state_dir, [*_faults(held), given], given.fault_id)
-    return given
+    return _file(state_dir).add(fault)
 
 
 def list_faults(state_dir: Path) -> list[ApiFault]:
     """Return the faults in the order they were set, also those that struck as often as they may."""
-    return _faults(_read(state_dir))
+    return _file(state_dir).all()
 
 
 def disarm(state_dir: Path, fault_id: int) -> bool:
     """Clear one fault; return whether it was there. What hangs by it is let go, its token is good again."""
-    with _locked(state_dir):
-        held = _read(state_dir)
-        faults = _faults(held)
-        kept = [fault for fault in faults if fault.fault_id != fault_id]
-        _write(state_dir, kept, held["last_id"])
-    return len(kept) != len(faults)
+    return _file(state_dir).remove(fault_id)
 
 
 def disarm_all(state_dir: Path) -> int:
     """Clear all faults; return how many there were."""
-    with _locked(state_dir):
-        held = _read(state_dir)
-        _write(state_dir, [], held["last_id"])
-    return len(held["faults"])
+    return _file(state_dir).clear()
 
 
 def tallies(state_dir: Path) -> dict[int, Tally]:
@@ -209,32 +200,14 @@ def write_tallies(state_dir: Path, held: Mapping[int, Tally]) -> None:
     write_json(tally_file(state_dir), {str(number): asdict(tally) for number, tally in held.items()})
 
 
-def _read(state_dir: Path) -> dict[str, Any]:
-    held = read_json(faults_file(state_dir))
-    return held if isinstance(held, dict) else {"last_id": 0, "faults": []}
+def _file(state_dir: Path) -> NumberedFile[ApiFault]:
+    return NumberedFile(
+        faults_file(state_dir),
+        numbered=lambda fault, number: replace(fault, fault_id=number),
+        restored=_restored,
+    )
 
 
-def _faults(held: dict[str, Any]) -> list[ApiFault]:
-    return [
-        ApiFault(
-            **{
-                **fault,
-                "kind": Kind(fault["kind"]),
-                "service": Service(fault["service"]) if fault["service"] else None,
-            },
-        )
-        for fault in held["faults"]
-    ]
-
-
-def _write(state_dir: Path, faults: list[ApiFault], last_id: int) -> None:
-    write_json(faults_file(state_dir), {"last_id": last_id, "faults": [asdict(fault) for fault in faults]})
-
-
-@contextmanager
-def _locked(state_dir: Path) -> Iterator[None]:
-    path = faults_file(state_dir).with_suffix(".lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+def _restored(held: Mapping[str, Any]) -> ApiFault:
+    service = Service(held["service"]) if held["service"] else None
+    return ApiFault(**{**held, "kind": Kind(held["kind"]), "service": service})

@@ -7,15 +7,13 @@ nova-compute reads the file again whenever it changed. `times` is counted by fil
 create, so that it holds over all hosts.
 """
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nodeops.lab.hypervisor.behaviour import Behaviour, Operation, Rule
-from nodeops.lab.hypervisor.places import read_json, write_json
+from nodeops.lab.numbered_file import NumberedFile
 
 
 def faults_file(state_dir: Path) -> Path:
@@ -24,34 +22,22 @@ def faults_file(state_dir: Path) -> Path:
 
 def add_rule(state_dir: Path, rule: Rule) -> Rule:
     """Set the fault and return it with the id it was given; a rule set later never takes over an old id."""
-    with _locked(state_dir):
-        held = _read(state_dir)
-        given = replace(rule, rule_id=held["last_id"] + 1)
-        _write(state_dir, [*_rules(held), given], given.rule_id)
-    return given
+    return _file(state_dir).add(rule)
 
 
 def list_rules(state_dir: Path) -> list[Rule]:
     """Return the rules in the order they were set."""
-    return _rules(_read(state_dir))
+    return _file(state_dir).all()
 
 
 def remove_rule(state_dir: Path, rule_id: int) -> bool:
     """Clear one fault; return whether it was there."""
-    with _locked(state_dir):
-        held = _read(state_dir)
-        rules = _rules(held)
-        kept = [rule for rule in rules if rule.rule_id != rule_id]
-        _write(state_dir, kept, held["last_id"])
-    return len(kept) != len(rules)
+    return _file(state_dir).remove(rule_id)
 
 
 def clear_rules(state_dir: Path) -> int:
     """Clear all faults; return how many there were."""
-    with _locked(state_dir):
-        held = _read(state_dir)
-        _write(state_dir, [], held["last_id"])
-    return len(held["rules"])
+    return _file(state_dir).clear()
 
 
 def strike(state_dir: Path, rule: Rule) -> bool:
@@ -92,32 +78,14 @@ class RuleBook:
         return status.st_ino, status.st_mtime_ns
 
 
-def _read(state_dir: Path) -> dict[str, Any]:
-    held = read_json(faults_file(state_dir))
-    return held if isinstance(held, dict) else {"last_id": 0, "rules": []}
+def _file(state_dir: Path) -> NumberedFile[Rule]:
+    return NumberedFile(
+        faults_file(state_dir),
+        numbered=lambda rule, number: replace(rule, rule_id=number),
+        restored=_restored,
+    )
 
 
-def _rules(held: dict[str, Any]) -> list[Rule]:
-    return [
-        Rule(
-            **{
-                **rule,
-                "behaviour": Behaviour(rule["behaviour"]),
-                "operation": Operation(rule["operation"]) if rule["operation"] else None,
-            },
-        )
-        for rule in held["rules"]
-    ]
-
-
-def _write(state_dir: Path, rules: list[Rule], last_id: int) -> None:
-    write_json(faults_file(state_dir), {"last_id": last_id, "rules": [asdict(rule) for rule in rules]})
-
-
-@contextmanager
-def _locked(state_dir: Path) -> Iterator[None]:
-    path = faults_file(state_dir).with_suffix(".lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+def _restored(held: Mapping[str, Any]) -> Rule:
+    operation = Operation(held["operation"]) if held["operation"] else None
+    return Rule(**{**held, "behaviour": Behaviour(held["behaviour"]), "operation": operation})

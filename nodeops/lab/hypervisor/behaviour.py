@@ -97,6 +97,10 @@ class Rule:
     """How often the rule strikes; None is always."""
     message: str = ""
 
+    @property
+    def number(self) -> int:
+        return self.rule_id
+
     def matches(self, subject: Subject) -> bool:
         return (
             (self.operation is subject.operation if self.operation else subject.operation in MOVES)

@@ -81,7 +81,7 @@ class Bed:
         )
         return Result(done.returncode, done.stdout, done.stderr)
 
-    def start(self, *arguments: str, cloud: str = "") -> "subprocess.Popen[str]":
+    def start(self, *arguments: str, cloud: str = "", **more: str) -> "subprocess.Popen[str]":
         """Start nodeops and leave it running."""
         return subprocess.Popen(
             self._command(arguments, cloud),
@@ -89,7 +89,7 @@ class Bed:
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
-            env=self.environment(),
+            env=self.environment(**more),
         )
 
     def lab(self, *arguments: str) -> Result:

@@ -216,7 +216,7 @@ def nova_common(layout: Layout) -> Sections:
         "cinder": account(layout, "nova")
         | {"catalog_info": "volumev3:cinderv3:internalURL", "os_region_name": REGION},
         "glance": {"api_servers": layout.direct_url(Service.IMAGE)},
-        # After a live migration its source tells the scheduler that the server is there: for two minutes no other
+        # After a live migration its source still tells the scheduler that it has it: for two minutes no other
         # member of an anti-affinity group could come (nova/compute/manager.py, _post_live_migration).
         "filter_scheduler": {"track_instance_changes": "false"},
         "vnc": {"enabled": "false"},

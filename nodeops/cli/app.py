@@ -43,6 +43,7 @@ class Root(LazyGroup):
             DEAD,
             "failover_app",
         ),
+        Entry("undo", "nodeops.cli.undo", "Put back what a database failover changed.", DEAD, "undo_app"),
         Entry(
             "readmit",
             "nodeops.cli.readmit",

@@ -29,12 +29,14 @@ def confirm(plan: Plan, words: str, *, yes: bool) -> None:
     raise DeclinedError(f"{plan.host}: not confirmed")
 
 
-def confirm_by_name(plan: Plan, words: str, *, confirmed: str, why: str) -> None:
+def confirm_by_name(plan: Plan, words: str, *, confirmed: str, why: str, also: str = "") -> None:
     """Ask for the host's name, which `--yes` never answers; `confirmed` is `HOST@DIGEST` of this very plan.
 
+    `also` is a second word that has to be given: `HOST WORD` when typed, `HOST@DIGEST+WORD` in `confirmed`.
     Raises `DeclinedError`, also when there is no terminal to ask on.
     """
-    wanted = f"{plan.host}@{plan.digest}"
+    wanted = f"{plan.host}@{plan.digest}" + (f"+{also}" if also else "")
+    typed, asked = (f"{plan.host} {also}", f" and {also}") if also else (plan.host, "")
     if confirmed:
         if confirmed == wanted:
             return
@@ -47,7 +49,7 @@ def confirm_by_name(plan: Plan, words: str, *, confirmed: str, why: str) -> None
             f"{plan.host}: there is no terminal to ask on; {why}",
             hint=f"Look at the plan with --dry-run, then say --confirm {wanted} to run exactly that.",
         )
-    if _answer(f"{words} Type the host's name to go ahead: ") != plan.host:
+    if _answer(f"{words} Type the host's name{asked} to go ahead: ") != typed:
         raise DeclinedError(f"{plan.host}: not confirmed")
 
 

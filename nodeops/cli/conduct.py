@@ -1,5 +1,6 @@
 """One command from beginning to end: gather, plan, show, ask, run, verify, report."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def carry_out(desk: Desk, task: Task[Any], manner: Manner, *, approved: Plan | N
     plan = refusal.with_window(task.plan(facts), manner.window)
     error = _objection(plan, task, approved, before, presenter)
     if error or manner.dry_run:
-        return _only_show(plan, error, presenter, manner)
+        statements = task.statements(desk, plan) if manner.dry_run else ()
+        return _only_show(plan, error, presenter, manner, statements)
     if not plan.steps and not before:
         presenter.plan(plan)
         presenter.say(f"{task.host}: nothing to do")
@@ -70,10 +72,16 @@ def _objection(
     return refusal.objection(plan, leave_refused=task.leave_refused) or task.objection(plan)
 
 
-def _only_show(plan: Plan, error: NodeopsError | None, presenter: Presenter, manner: Manner) -> int:
+def _only_show(
+    plan: Plan,
+    error: NodeopsError | None,
+    presenter: Presenter,
+    manner: Manner,
+    statements: Sequence[str],
+) -> int:
     code = PLAN_HAS_CHANGES if manner.exit_code and plan.steps else 0
     if str(manner.out) != "-" or error:
-        presenter.plan(plan, error=error, code=code)
+        presenter.plan(plan, error=error, code=code, statements=statements)
     if error:
         raise error
     if manner.out:
@@ -93,7 +101,7 @@ def _busy(run: RunInfo) -> HostBusyError:
 def apply_file(desk: Desk, path: Path, manner: Manner) -> int:
     """Run an approved plan, or raise `StalePlanError` with the difference shown."""
     approved = plan_file.read(path, cloud=cloud_key(desk.world().identity()))
-    return carry_out(desk, task_of(approved), manner, approved=approved)
+    return carry_out(desk, task_of(approved).answered(manner.confirm), manner, approved=approved)
 
 
 def resume_run(desk: Desk, name: str, manner: Manner) -> int:
@@ -109,4 +117,4 @@ def resume_run(desk: Desk, name: str, manner: Manner) -> int:
         raise UsageError(
             f"run {run.id} is of {run.cloud}, this is {key}", hint="Choose its cloud with --os-cloud."
         )
-    return carry_out(desk, task_of(run.plan), manner)
+    return carry_out(desk, task_of(run.plan).answered(manner.confirm), manner)

@@ -104,6 +104,14 @@ class Database:
     keep_attachments: Annotated[
         bool, typer.Option("--keep-attachments", help="Database way: leave volume attachments as they are.")
     ] = False
+    connector: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            help="Database way: how the storage is to know the target, from nova-manage there.",
+        ),
+    ] = ""
 
 
 @failover_app.command(help=FAILOVER, context_settings=o.EXTRA)
@@ -133,11 +141,12 @@ def failover(
             priority=order,
             bindings=str(database.bindings),
             keep_attachments=database.keep_attachments,
+            connector=database.connector,
             confirmed=death.confirm,
         )
     if database != Database():
         raise UsageError(
-            "--bindings and --keep-attachments are of the database way",
+            "--bindings, --keep-attachments and --connector are of the database way",
             hint="Leave them away: Nova's evacuation binds ports and attaches volumes itself.",
         )
     from nodeops.runbooks.failover import FailoverOptions

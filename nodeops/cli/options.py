@@ -97,7 +97,17 @@ Output = Annotated[Format, typer.Option("-o", "--output", metavar="FORMAT", help
 ExitCode = Annotated[
     bool, typer.Option("--exit-code", help="With --dry-run: exit 100 when there is something to change.")
 ]
-GiveBack = Annotated[bool, typer.Option("--give-back", help="Bring back what the last drain or failover moved away.")]
+Confirm = Annotated[
+    str,
+    typer.Option(
+        metavar="HOST@DIGEST",
+        show_default=False,
+        help="Instead of typing the host's name: of exactly this plan.",
+    ),
+]
+GiveBack = Annotated[
+    bool, typer.Option("--give-back", help="Bring back what the last drain or failover moved away.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Enable the host although someone else disabled it.")]
 
 
@@ -159,6 +169,8 @@ class Manner:
     """Seconds the whole must fit into."""
     out: Path | None = None
     """A file the plan is written to."""
+    confirm: str = ""
+    """`HOST@DIGEST`, where a run is gone on with or a plan file applied."""
 
 
 def one_host(ctx: typer.Context, host: str) -> str:

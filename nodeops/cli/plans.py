@@ -73,10 +73,11 @@ def apply(
     yes: o.Yes = False,
     output: o.Output = Format.TABLE,
     exit_code: o.ExitCode = False,
+    confirm: o.Confirm = "",
 ) -> None:
     """Read, gather, compare, show, ask, run, verify, report."""
     from nodeops.cli.conduct import apply_file
     from nodeops.cli.desk import Desk
 
     with Desk.of(ctx) as desk:
-        raise typer.Exit(apply_file(desk, file, o.Manner(dry_run, yes, output, exit_code)))
+        raise typer.Exit(apply_file(desk, file, o.Manner(dry_run, yes, output, exit_code, confirm=confirm)))

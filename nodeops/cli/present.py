@@ -37,17 +37,27 @@ class Presenter:
         elif self._err.is_terminal:
             self._err.print(PlanView(plan))
 
-    def plan(self, plan: Plan, *, error: NodeopsError | None = None, code: int = 0) -> None:
-        """The plan as the command's result."""
+    def plan(
+        self,
+        plan: Plan,
+        *,
+        error: NodeopsError | None = None,
+        code: int = 0,
+        statements: Sequence[str] = (),
+    ) -> None:
+        """The plan as the command's result, with the SQL it stands for."""
         if error is not None:
             code = exit_code(error)
         if self.format is Format.JSON:
-            told = {"error": error_value(error)} if error else {}
+            told: dict[str, object] = {"error": error_value(error)} if error else {}
+            told |= {"statements": list(statements)} if statements else {}
             document(plan_document(plan, exit_code=code, dry_run=self.dry_run) | told)
         elif self.format is Format.MARKDOWN:
-            text(plan_markdown(plan))
+            text(plan_markdown(plan, statements))
         else:
             self._out.print(PlanView(plan))
+            for line in statements:
+                self._out.print(line, soft_wrap=True, markup=False, highlight=False)
 
     def not_run(self, plan: Plan, error: NodeopsError) -> None:
         """The result of a run that did not come about; the plan was shown before."""

@@ -80,10 +80,11 @@ def resume(
     yes: o.Yes = False,
     output: o.Output = Format.TABLE,
     exit_code: o.ExitCode = False,
+    confirm: o.Confirm = "",
 ) -> None:
     """Gather, plan, match with the journal, show, ask, run, verify, report."""
     from nodeops.cli.conduct import resume_run
     from nodeops.cli.desk import Desk
 
     with Desk.of(ctx) as desk:
-        raise typer.Exit(resume_run(desk, run, o.Manner(dry_run, yes, output, exit_code)))
+        raise typer.Exit(resume_run(desk, run, o.Manner(dry_run, yes, output, exit_code, confirm=confirm)))

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
 from importlib import import_module
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -70,6 +71,18 @@ class Task(ABC, Generic[Facts]):
         """Ask; raises `DeclinedError`."""
         ask.confirm(plan, words, yes=yes)
 
+    def answered(self, confirmed: str) -> Self:
+        """The same, with `HOST@DIGEST` from the command line; raises `UsageError` where none is asked for."""
+        if not confirmed:
+            return self
+        if not is_dataclass(self) or "confirmed" not in {field.name for field in fields(self)}:
+            raise UsageError(f"{self.runbook} asks for no --confirm", hint="Say --yes to go ahead.")
+        return replace(self, confirmed=confirmed)
+
+    def statements(self, desk: Desk, plan: Plan) -> tuple[str, ...]:  # noqa: ARG002 - for those that have any
+        """SQL that the plan stands for, for who asks for a dry run."""
+        return ()
+
     def objection(self, plan: Plan) -> NodeopsError | None:  # noqa: ARG002 - for those that have one
         """Why this plan must not be run, besides refused servers and findings of level ERROR."""
         return None
@@ -84,6 +97,8 @@ TASKS: Mapping[str, str] = {
     "undrain": "nodeops.cli.tasks:Undrain",
     "states": "nodeops.cli.states_task:MendStates",
     "failover": "nodeops.cli.failover_task:Failover",
+    "failover-database": "nodeops.cli.failover_database:FailoverDatabase",
+    "undo": "nodeops.cli.undo_task:Undo",
     "readmit": "nodeops.cli.readmit_task:Readmit",
 }
 """By the name of the runbook; imported when needed."""

@@ -24,13 +24,19 @@ from sqlalchemy import Connection, Engine, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from nodeops.engine import history, schema
-from nodeops.engine.encoding import decode_findings, decode_plan, decode_server_result, encode
+from nodeops.engine.encoding import (
+    decode_findings,
+    decode_plan,
+    decode_server_plan,
+    decode_server_result,
+    encode,
+)
 from nodeops.engine.lock import Owner, alive, this_process, user_name
 from nodeops.engine.record import RunRecord, StepRow, read_steps
 from nodeops.errors import HostBusyError, UnknownRunError
 from nodeops.facts import Learnt, Moved
 from nodeops.outcome import ServerResult
-from nodeops.plan import Finding, Plan
+from nodeops.plan import Finding, Plan, ServerPlan
 
 BEGIN_ATTEMPTS = 5
 _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -180,6 +186,14 @@ class Journal:
         with self._reading() as connection:
             texts = connection.execute(query).scalars().all()
         return tuple(decode_server_result(text) for text in texts if text is not None)
+
+    def servers(self, run_id: str) -> tuple[ServerPlan, ...]:
+        """What was planned for each server, in whatever part of the run."""
+        table = schema.servers
+        query = select(table.c.plan).where(table.c.run_id == run_id).order_by(table.c.position)
+        with self._reading() as connection:
+            texts = connection.execute(query).scalars().all()
+        return tuple(decode_server_plan(text) for text in texts)
 
     def findings(self, run_id: str) -> tuple[Finding, ...]:
         """What was found of the host at the end."""

@@ -162,7 +162,7 @@ def gather_undo(
     `file` is the path of its undo file and what is in it. Raises as `gather_rewrite` does.
     """
     unseen = Unseen()
-    target = _target_of(plan)
+    target = target_of(plan)
     host = find_host(plan.host, view.hosts())
     names = {server.id: server.name for server in plan.servers if not server.refused}
     servers = find_servers(view, {server.id: server.target for server in plan.servers if not server.refused})
@@ -192,8 +192,8 @@ def gather_undo(
     )
 
 
-def _target_of(plan: Plan) -> str:
-    """The one host that everything went to."""
+def target_of(plan: Plan) -> str:
+    """The one host that everything of a failover by the database went to."""
     for server in plan.servers:
         if server.target:
             return server.target

@@ -6,6 +6,7 @@ from typing import Any
 
 from nodeops.outcome import Outcome, ServerResult
 from nodeops.plan import Action, Finding, Plan, ServerPlan, TargetLoad, Verdict
+from nodeops.report.rows import row_changes
 
 FORMAT = 1
 """Raised when a key changes its meaning or goes away; new keys may come without."""
@@ -30,6 +31,8 @@ def plan_document(plan: Plan, *, exit_code: int, dry_run: bool) -> dict[str, Any
         "seconds": None,
         "interrupted_by": None,
         "servers": [_server(server) for server in plan.servers],
+        "rows": [each.document for each in row_changes(plan)],
+        "statements": [],
         "findings": [_finding(finding) for finding in plan.findings],
         "targets": [_target(target) for target in plan.targets],
         "still_running": {},

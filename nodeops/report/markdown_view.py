@@ -6,11 +6,16 @@ from nodeops.outcome import Outcome, ServerResult
 from nodeops.plan import Action, Finding, Plan, Refusal, ServerPlan, TargetLoad
 from nodeops.report import figures
 from nodeops.report.plan_view import summary, totals
+from nodeops.report.rows import ROW_TITLES, row_changes
 
 
-def plan_markdown(plan: Plan) -> str:
-    """What will be done, in the order a reviewer asks: what, how long, what not, where to."""
-    return "\n".join(_plan_lines(plan)) + "\n"
+def plan_markdown(plan: Plan, statements: Sequence[str] = ()) -> str:
+    """What will be done, in the order a reviewer asks: what, how long, what not, where to.
+
+    `statements` is the SQL it stands for.
+    """
+    sql = ["### SQL", "", "```sql", *statements, "```", ""] if statements else []
+    return "\n".join([*_plan_lines(plan), *sql]) + "\n"
 
 
 def run_markdown(outcome: Outcome, ending: str) -> str:
@@ -38,6 +43,11 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
         yield ""
         rows = [_target(target) for target in plan.targets]
         yield from markdown_table(("Host", "Zone", "Servers", "VCPU", "Memory"), rows)
+    rows = [(each.server, *each.cells) for each in row_changes(plan)]
+    if rows:
+        yield "### Rows"
+        yield ""
+        yield from markdown_table(("Server", *ROW_TITLES), rows)
     yield from _findings(plan.findings)
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 from nodeops.plan import Action, Finding, Level, Plan, Refusal, ServerPlan, TargetLoad
 from nodeops.report import figures
 from nodeops.report.console import NARROW, RISK_STYLE, line
+from nodeops.report.rows import ROW_TITLES, RowChange, row_changes
 
 MARK = {Level.INFO: ("·", "dim"), Level.WARNING: ("!", "warn"), Level.ERROR: ("✗", "bad")}
 NAMES_SHOWN = 8
@@ -39,12 +40,26 @@ class PlanView:
         if plan.targets:
             yield target_table(plan.targets, wide=wide)
             yield Text()
+        changes = row_changes(plan)
+        if changes:
+            yield row_table(changes)
+            yield Text()
         if plan.findings:
             yield Group(*(finding_lines(finding) for finding in plan.findings))
             yield Text()
         if any(not server.refused for server in plan.servers):
             yield totals(plan)
         yield line((summary(plan), "head"))
+
+
+def row_table(changes: Sequence[RowChange]) -> Table:
+    """Every row of a database or an API that is changed, before and after."""
+    table = plain_table("server", *(title.lower() for title in ROW_TITLES))
+    for column in table.columns:
+        column.no_wrap, column.overflow = False, "fold"
+    for change in changes:
+        table.add_row(change.server, *(Text(cell) for cell in change.cells))
+    return table
 
 
 def _section(title: str, body: Sequence[RenderableType]) -> Iterator[RenderableType]:

@@ -178,5 +178,37 @@ _PORTS_AND_DISKS: tuple[RefusalClass, ...] = (
     ),
 )
 
-OF_A_REWRITE: tuple[RefusalClass, ...] = (*_HOSTS, *_ROWS, *_PLACEMENT, *_PORTS_AND_DISKS)
+_UNDO: tuple[RefusalClass, ...] = (
+    RefusalClass(
+        "has-run",
+        "its guest has run on the target since: its disks and its memory have gone on there",
+        hint="When its old host is back and readmitted, migrate it home: nodeops readmit HOST --give-back.",
+        source="compute/manager.py, reboot_instance",
+    ),
+    RefusalClass(
+        "old-host-back",
+        "its old host has come back and removed its copy, or may do so at any time",
+        hint="It stays on the target; migrate it home once the host is readmitted.",
+        source="compute/manager.py, _destroy_evacuated_instances",
+    ),
+    RefusalClass(
+        "not-ours",
+        "it was moved again since the run that is to be undone",
+        hint="It is where somebody else wanted it.",
+        source="db/main/models.py, Instance.host",
+    ),
+    RefusalClass(
+        "not-saved",
+        "the undo file of the run is gone or does not hold it: what it was cannot be put back",
+        hint="Is this the machine, the user and the state directory of that run?",
+    ),
+    RefusalClass(
+        "attachment-gone",
+        "the old attachment of a volume is deleted, and none like it can be made",
+        hint="With Cinder's database configured before the run its connector would have been saved.",
+        source="compute/manager.py, _delete_dangling_bdms destroys such a mapping",
+    ),
+)
+
+OF_A_REWRITE: tuple[RefusalClass, ...] = (*_HOSTS, *_ROWS, *_PLACEMENT, *_PORTS_AND_DISKS, *_UNDO)
 """In the order in which they are checked."""

@@ -17,10 +17,11 @@ CONCURRENT = 3
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs the lab; what kills the lab's own processes comes last."""
+    """Mark what needs the one lab; what kills the lab's own processes comes last."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.lab)
+            item.add_marker(pytest.mark.xdist_group("lab"))
     items.sort(key=lambda item: item.path.stem == "test_control_plane")
 
 

@@ -1,6 +1,6 @@
 """A Docker daemon for the tests: the one that answers, else one of our own for the length of the session.
 
-`python -m tests.services.docker` installs what is missing, or says how.
+`python -m tests.services.docker` installs what is missing for it, or says how.
 """
 
 import os
@@ -95,10 +95,14 @@ class Daemon:
     ours: bool
 
 
+def _is_there() -> bool:
+    return bool(os.environ.get("DOCKER_HOST")) or answers(SYSTEM_SOCKET)
+
+
 @contextmanager
 def daemon() -> Iterator[Daemon]:
     """The daemon that is there, or one of our own that is gone afterwards, with all its processes."""
-    if os.environ.get("DOCKER_HOST") or answers(SYSTEM_SOCKET):
+    if _is_there():
         yield Daemon(host=None, ours=False)
         return
     install()
@@ -192,6 +196,7 @@ def _has_bridge() -> bool:
 
 if __name__ == "__main__":
     try:
-        install()
+        if not _is_there():
+            install()
     except RuntimeError as trouble:
         sys.exit(str(trouble))

@@ -18,7 +18,7 @@ from nodeops.plan import Plan
 from tests.unit.engine import test_journal as contract
 from tests.unit.engine.plans import CLOUD, disable, drain, live
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.xdist_group("services")]
 
 SQLITE_ONLY = {"test_every_commit_is_on_the_disk"}
 WHO, PLAN = contract.WHO, contract.PLAN

@@ -1,7 +1,7 @@
 import pytest
 from sqlalchemy import create_engine, text
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.xdist_group("services")]
 
 
 def test_a_real_mariadb_answers(mariadb: str) -> None:

@@ -13,7 +13,7 @@ from nodeops.engine.record import RunRecord
 from nodeops.errors import HostBusyError
 from tests.unit.engine.test_journal import PLAN, WHO, dies
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.xdist_group("services")]
 
 CONTENDERS, ROUNDS = 6, 5
 Result = TypeVar("Result")

@@ -1,6 +1,8 @@
 """The README's promises on a populated host: what the dry run says comes true, and it writes nothing."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,11 +13,21 @@ EVERY_CLASS = {"suspended", "rescued", "error", "verify-resize", "locked", "affi
 """Refusals that a populated host must show."""
 
 
-@pytest.fixture
-def populated(bed: Bed) -> Bed:
+def fill(bed: Bed) -> None:
     done = bed.lab("populate", "c01", "--snapshot-time", "30s")
     assert done.code == 0, done.err
-    return bed
+
+
+@pytest.fixture(scope="module")
+def filled(lab_bed: Bed) -> None:
+    """A populated host for a test that only looks at it, and then one that drains it."""
+    lab_bed.whole()
+    fill(lab_bed)
+
+
+@pytest.fixture
+def populated(lab_bed: Bed, filled: None, tmp_path: Path) -> Bed:
+    return replace(lab_bed, state=tmp_path)
 
 
 def test_a_dry_run_names_every_server_and_sends_not_one_write(populated: Bed) -> None:
@@ -39,13 +51,14 @@ def test_what_the_dry_run_says_comes_true(populated: Bed) -> None:
     assert set(populated.servers("c01")) <= left
 
 
-def test_with_more_risk_allowed_it_comes_true_as_well(populated: Bed) -> None:
-    before = populated.servers()
+def test_with_more_risk_allowed_it_comes_true_as_well(bed: Bed) -> None:
+    fill(bed)
+    before = bed.servers()
     options = ("--risk", "force", "--leave-refused", "-o", "json")
-    dry = populated.run("drain", "c01", "--dry-run", *options)
-    run = populated.run("drain", "c01", "--yes", *options)
+    dry = bed.run("drain", "c01", "--dry-run", *options)
+    run = bed.run("drain", "c01", "--yes", *options)
     assert disagreements(dry, run) == {}
-    after = populated.servers()
+    after = bed.servers()
     for server in run.json["servers"]:
         name = server["name"]
         if server["verdict"] == "MOVED" and before[name]["status"] in {"SUSPENDED", "RESCUE", "PAUSED"}:

@@ -58,6 +58,12 @@ class Root(LazyGroup):
         Entry("watch", "nodeops.cli.watch", "Follow servers through their states.", LOOKING),
         Entry("states", "nodeops.cli.states", "States that contradict each other, mended.", LOOKING),
         Entry(
+            "address",
+            "nodeops.cli.address",
+            "Keep, move and win back addresses.",
+            "Addresses",
+        ),
+        Entry(
             "doctor",
             "nodeops.cli.doctor",
             "What is configured, reachable and permitted.",

@@ -94,7 +94,7 @@ class Watcher:
         self._began = self.clock.now()
         self._first = self._last = self.view.now()
         seen = self.view.named(self.wish.words) if self.wish.host is None else self.view.on(self.wish.host)
-        changes = self.following.begin(seen, self._began)
+        changes = self.following.begin(seen, self.clock.now())
         self.live = self._out.is_terminal and not (self.wish.json or self.wish.every) and len(seen) > MANY
         error: NodeopsError | None
         with self._picture():

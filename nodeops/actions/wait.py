@@ -30,8 +30,9 @@ class WaitTask:
             return Look(State.MOVING, "waits for it to be built")
         return Look(State.DONE, f"is {server.status} without a task")
 
-    def act(self, world: World, step: Step) -> str:
-        raise NotImplementedError(self.name)
+    def act(self, world: World, step: Step) -> str:  # noqa: ARG002 - nothing is sent
+        """Send nothing: what is waited for ends by itself, and the next look sees it."""
+        return ""
 
     def refused(self, step: Step, error: ApiError) -> Look:
         return answer_refused(step, error)
@@ -49,8 +50,9 @@ class WaitDeleted:
             return Look(State.MOVING, "waits for it to be deleted")
         return Look(State.BLOCKED, f"is {server.status} and not being deleted any more")
 
-    def act(self, world: World, step: Step) -> str:
-        raise NotImplementedError(self.name)
+    def act(self, world: World, step: Step) -> str:  # noqa: ARG002 - nothing is sent
+        """Send nothing: what is waited for ends by itself, and the next look sees it."""
+        return ""
 
     def refused(self, step: Step, error: ApiError) -> Look:
         return answer_refused(step, error)

@@ -10,7 +10,6 @@ from nodeops.cli.output import Format
 if TYPE_CHECKING:
     from nodeops.lab.layout import Layout
 
-DEFAULT_NAME = "nodeops-lab"
 Name = Annotated[str, typer.Option("--name", metavar="NAME", help="The lab, when there are several.")]
 Directory = Annotated[
     Path | None,

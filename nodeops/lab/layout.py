@@ -11,10 +11,10 @@ from itertools import chain
 from pathlib import Path
 
 from nodeops.errors import ConfigurationError, UsageError
+from nodeops.lab import DEFAULT_NAME
 from nodeops.lab.api_faults import Service
 
 LOOPBACK = "127.0.0.1"
-DEFAULT_NAME = "nodeops-lab"
 PORTS = (
     "mariadb",
     "rabbitmq",

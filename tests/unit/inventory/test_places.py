@@ -199,5 +199,4 @@ def test_the_example_shows_every_variable() -> None:
 
 
 def test_every_documented_example_is_accepted() -> None:
-    for variable in VARIABLES:
-        variable.read(variable.example)
+    assert [variable.name for variable in VARIABLES if variable.read(variable.example) is None] == []

@@ -80,6 +80,8 @@ class Server:
     updated: str = ""
     launched: bool = True
     """Whether it has ever run (`OS-SRV-USG:launched_at`)."""
+    root_device: str = ""
+    """Such as /dev/vda."""
 
     @property
     def boots_from_volume(self) -> bool:
@@ -166,6 +168,8 @@ class Port:
     vnic_type: str = "normal"
     has_resource_request: bool = False
     network_id: str = ""
+    device_owner: str = ""
+    """`compute:<zone>` for a port of a server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +233,32 @@ class Attachment:
     status: str
     host: str | None = None
     """The connector's host, where the API shows it."""
+    driver: str = ""
+    """`driver_volume_type` of its connection info, such as rbd or iscsi; empty when it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A Cinder volume and what it says of its own attachments that are complete."""
+
+    id: str
+    status: str
+    name: str = ""
+    multiattach: bool = False
+    bootable: bool = False
+    attachments: tuple[Attachment, ...] = ()
+    """Only those that are `attached`, with their host (`cinder/api/v3/views/volumes.py`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedVolume:
+    """What Nova says of a server's volume: its block device mapping."""
+
+    volume_id: str
+    server_id: str
+    device: str
+    attachment_id: str | None
+    """Of Cinder; None for a mapping of the times before attachments."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from nodeops.facts import (
     Aggregate,
     Allocation,
+    AttachedVolume,
     Attachment,
     Explanation,
     Host,
@@ -23,6 +24,7 @@ from nodeops.facts import (
     Resource,
     Server,
     ServerGroup,
+    Volume,
 )
 from nodeops.records import Records, RecordsView
 
@@ -48,12 +50,20 @@ class View(Protocol):
         """One server, fresh; None when it does not exist any more."""
         ...
 
+    def servers(self) -> tuple[Server, ...]:
+        """Every server of every project, on a host or on none, in one (paged) list call."""
+        ...
+
     def migrations_from(self, host: str, *, server_id: str | None = None) -> tuple[Migration, ...]:
         """Migrations whose source is this host, newest first."""
         ...
 
     def migrations_of(self, server_id: str) -> tuple[Migration, ...]:
         """A server's migrations, newest first, whatever the host."""
+        ...
+
+    def unfinished_migrations(self) -> tuple[Migration, ...]:
+        """Of the whole cloud: not ended, or an evacuation that is `done`; a bounded number of calls."""
         ...
 
     def progress(self, server_id: str) -> Progress | None:
@@ -79,7 +89,27 @@ class View(Protocol):
         """
         ...
 
+    def ports(self) -> tuple[Port, ...]:
+        """Every port of a server, in one (paged) list call."""
+        ...
+
     def attachments_of(self, server_ids: Sequence[str]) -> tuple[Attachment, ...]: ...
+
+    def attachments(self) -> tuple[Attachment, ...]:
+        """Every attachment of the cloud, in one (paged) list call."""
+        ...
+
+    def volumes(self) -> tuple[Volume, ...]:
+        """Every volume of the cloud, in one (paged) list call."""
+        ...
+
+    def volume(self, volume_id: str) -> Volume | None:
+        """One volume, fresh; None when it does not exist."""
+        ...
+
+    def volumes_of(self, server_id: str) -> tuple[AttachedVolume, ...]:
+        """What Nova's block device mappings of a server say; empty when it does not exist."""
+        ...
 
     def allocations_on(self, provider_id: str) -> Mapping[str, Mapping[str, int]]:
         """Consumers of one resource provider: consumer id -> resource class -> amount."""

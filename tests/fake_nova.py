@@ -13,8 +13,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from nodeops.errors import ApiError
 from nodeops.facts import Explanation, Fault, Flavor, Host, Migration, PowerState, Server
+from tests.fake_cinder import FakeCinder
+from tests.fake_neutron import FakeNeutron
+from tests.fake_placement import FakePlacement
+from tests.fake_refusal import refuse
 
 EPOCH = 1_795_000_000.0
 
@@ -107,10 +110,6 @@ def status_of(vm_state: str, task_state: str | None) -> str:
     return STATUS[vm_state]
 
 
-def refuse(status: int, message: str) -> ApiError:
-    return ApiError(message, status=status, request_id="req-refused")
-
-
 @dataclass
 class FakeNova:
     clock: FakeClock = field(default_factory=FakeClock)
@@ -137,10 +136,15 @@ class FakeNova:
     running: dict[str, set[int]] = field(default_factory=dict)
     peak_running: int = 0
     peak_inbound: dict[str, int] = field(default_factory=dict)
+    guests: dict[str, set[str]] = field(default_factory=dict)
+    """Guests that run on a host although Nova counts them elsewhere, by server id."""
     _sequence: int = 0
 
     def __post_init__(self) -> None:
         self.clock.on_sleep = self.advance
+        self.placement = FakePlacement(self)
+        self.neutron = FakeNeutron(self)
+        self.cinder = FakeCinder(self)
 
     # -- making a world
 
@@ -205,6 +209,10 @@ class FakeNova:
         status = status_of(changed.vm_state, changed.task_state)
         node = None if changed.host is None else self.hosts[changed.host].node
         self.servers[server_id] = replace(changed, status=status, node=node)
+        if changed.host != server.host:
+            self.placement.moved(server, changed)
+            self.neutron.moved(changed)
+            self.cinder.moved(changed)
 
     def delete(self, server_id: str) -> None:
         self.servers.pop(server_id, None)
@@ -262,7 +270,7 @@ class FakeNova:
         self.arrived.append(("unshelve", server_id))
 
         def done() -> None:
-            host = server.host or self._pick(server, target, "")
+            host = server.host or self.pick(server, target, "")
             if host is None:
                 self.change(server_id, task_state=None)
                 return
@@ -283,7 +291,7 @@ class FakeNova:
         self._known(target)
         self.change(server_id, task_state="migrating")
         self.arrived.append(("live_migrate", server_id))
-        migration_id = self._new_migration(server_id, "live-migration", "accepted", target)
+        migration_id = self.new_migration(server_id, "live-migration", "accepted", target)
         self.at(self.schedule_seconds, lambda: self._schedule(migration_id, target, request_id))
 
     def abort(self, server_id: str, migration_id: int) -> None:
@@ -304,10 +312,10 @@ class FakeNova:
         self._known(target)
         self.change(server_id, task_state="resize_prep")
         self.arrived.append(("cold_migrate", server_id))
-        migration_id = self._new_migration(server_id, "migration", "migrating", target)
+        migration_id = self.new_migration(server_id, "migration", "migrating", target)
 
         def placed() -> None:
-            host = self._pick(server, target, server.host or "")
+            host = self.pick(server, target, server.host or "")
             if host is None:
                 self._no_valid_host(migration_id, request_id, "conductor_migrate_server")
                 return
@@ -365,7 +373,7 @@ class FakeNova:
         if target is not None and target not in self.hosts:
             raise refuse(400, f"Compute host {target} could not be found.")
 
-    def _new_migration(self, server_id: str, kind: str, status: str, target: str | None) -> int:
+    def new_migration(self, server_id: str, kind: str, status: str, target: str | None) -> int:
         number = len(self.migrations) + 1
         source = self.get(server_id).host or ""
         stamp = self.stamp()
@@ -383,7 +391,7 @@ class FakeNova:
             )
         return migration
 
-    def _pick(self, server: Server, target: str | None, source: str) -> str | None:
+    def pick(self, server: Server, target: str | None, source: str) -> str | None:
         """The scheduler's answer, None when there is no valid host."""
         wanted = (
             [target]
@@ -412,7 +420,7 @@ class FakeNova:
         if server is None:
             self.set_migration(migration_id, status="error")
             return
-        host = self._pick(server, target, migration.source)
+        host = self.pick(server, target, migration.source)
         if host is None:
             self._no_valid_host(migration_id, request_id, "conductor_live_migrate_instance")
             return

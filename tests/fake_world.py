@@ -14,22 +14,30 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
+from nodeops.clients.no_records import NoRecords
 from nodeops.errors import ApiError
 from nodeops.facts import (
     Aggregate,
+    Allocation,
+    AttachedVolume,
     Attachment,
     Explanation,
     Host,
     Identity,
     Migration,
+    NetworkAgent,
     Port,
+    PortBinding,
     Progress,
     Resource,
     Server,
     ServerGroup,
+    Volume,
 )
+from nodeops.records import Records
+from tests import fake_evacuation
 from tests.fake_nova import Behaviour, FakeClock, FakeNova
 
 __all__ = ["Behaviour", "Call", "Crash", "FakeClock", "FakeNova", "FakeWorld", "FaultKind", "small_cloud"]
@@ -77,6 +85,8 @@ class FakeWorld:
     calls: list[Call] = field(default_factory=list)
     group_list: list[ServerGroup] = field(default_factory=list)
     aggregate_list: list[Aggregate] = field(default_factory=list)
+    databases: Records | None = None
+    """Such as `FakeRecords(nova)`; without them every question about records is refused."""
 
     @property
     def writes(self) -> list[Call]:
@@ -106,6 +116,9 @@ class FakeWorld:
     def server(self, server_id: str) -> Server | None:
         return self._read("server", (server_id,), lambda: self.nova.servers.get(server_id))
 
+    def servers(self) -> tuple[Server, ...]:
+        return self._read("servers", (), lambda: tuple(self.nova.servers.values()))
+
     def migrations_from(self, host: str, *, server_id: str | None = None) -> tuple[Migration, ...]:
         return self._read(
             "migrations_from",
@@ -124,6 +137,26 @@ class FakeWorld:
             lambda: tuple(m for m in reversed(self.nova.migrations) if m.server_id == server_id),
         )
 
+    def evacuations_from(self, host: str) -> tuple[Migration, ...]:
+        return self._read(
+            "evacuations_from",
+            (host,),
+            lambda: tuple(
+                m for m in reversed(self.nova.migrations) if (m.source, m.type) == (host, "evacuation")
+            ),
+        )
+
+    def unfinished_migrations(self) -> tuple[Migration, ...]:
+        return self._read(
+            "unfinished_migrations",
+            (),
+            lambda: tuple(
+                m
+                for m in reversed(self.nova.migrations)
+                if not m.ended or (m.type, m.status) == ("evacuation", "done")
+            ),
+        )
+
     def progress(self, server_id: str) -> Progress | None:
         return self._read("progress", (server_id,), lambda: self._progress(server_id))
 
@@ -136,33 +169,60 @@ class FakeWorld:
     def aggregates(self) -> tuple[Aggregate, ...]:
         return self._read("aggregates", (), lambda: tuple(self.aggregate_list))
 
+    def ports(self) -> tuple[Port, ...]:
+        return self._read("ports", (), self.nova.neutron.ports)
+
     def ports_of(self, server_ids: Sequence[str]) -> tuple[Port, ...]:
         wanted = set(server_ids)
         return self._read(
-            "ports_of", tuple(server_ids), lambda: tuple(p for p in self._ports() if p.server_id in wanted)
+            "ports_of",
+            tuple(server_ids),
+            lambda: tuple(p for p in self.nova.neutron.ports() if p.server_id in wanted),
         )
 
     def ports_bound_to(self, host: str) -> tuple[Port, ...]:
-        return self._read(
-            "ports_bound_to", (host,), lambda: tuple(p for p in self._ports() if p.host == host)
-        )
+        return self._read("ports_bound_to", (host,), lambda: self.nova.neutron.bound_to(host))
+
+    def agents_on(self, host: str) -> tuple[NetworkAgent, ...]:
+        return self._read("agents_on", (host,), lambda: self.nova.neutron.agents_on(host))
+
+    def attachments(self) -> tuple[Attachment, ...]:
+        return self._read("attachments", (), self.nova.cinder.attachments)
 
     def attachments_of(self, server_ids: Sequence[str]) -> tuple[Attachment, ...]:
-        return self._read("attachments_of", tuple(server_ids), lambda: self._attachments(server_ids))
-
-    def allocations_on(self, provider_id: str) -> Mapping[str, Mapping[str, int]]:
         return self._read(
-            "allocations_on",
-            (provider_id,),
-            lambda: {
-                server.id: _shape(server)
-                for server in self.nova.servers.values()
-                if server.host is not None and self.nova.hosts[server.host].provider_id == provider_id
-            },
+            "attachments_of",
+            tuple(server_ids),
+            lambda: tuple(a for a in self.nova.cinder.attachments() if a.server_id in server_ids),
         )
 
+    def volumes(self) -> tuple[Volume, ...]:
+        return self._read("volumes", (), self.nova.cinder.volumes)
+
+    def volume(self, volume_id: str) -> Volume | None:
+        return self._read("volume", (volume_id,), lambda: self.nova.cinder.volume(volume_id))
+
+    def volumes_of(self, server_id: str) -> tuple[AttachedVolume, ...]:
+        return self._read("volumes_of", (server_id,), lambda: self.nova.cinder.volumes_of(server_id))
+
+    def allocations_on(self, provider_id: str) -> Mapping[str, Mapping[str, int]]:
+        return self._read("allocations_on", (provider_id,), lambda: self.nova.placement.on(provider_id))
+
     def allocation(self, server_id: str) -> Mapping[str, Mapping[str, int]]:
-        return self._read("allocation", (server_id,), lambda: self._allocation(server_id))
+        return self._read("allocation", (server_id,), lambda: self.nova.placement.of(server_id))
+
+    def holding(self, server_id: str) -> Allocation:
+        return self._read("holding", (server_id,), lambda: self.nova.placement.holding(server_id))
+
+    def tree(self, provider_id: str) -> frozenset[str]:
+        return self._read("tree", (provider_id,), lambda: frozenset({provider_id}))
+
+    @property
+    def records(self) -> Records:
+        """Its calls count with all others."""
+        if self.databases is None:
+            return NoRecords()
+        return cast("Records", _Counted(self.databases, self._call))
 
     def candidates(
         self,
@@ -267,6 +327,83 @@ class FakeWorld:
     def delete(self, server_id: str) -> str:
         return self._write("delete", (server_id,), lambda _: self.nova.delete(server_id))
 
+    def force_down(self, service_id: str, *, forced: bool) -> str:
+        return self._write(
+            "force_down",
+            (service_id, forced),
+            lambda _: fake_evacuation.force_down(self.nova, service_id, forced=forced),
+        )
+
+    def evacuate(self, server_id: str, target: str | None) -> str:
+        return self._write(
+            "evacuate",
+            (server_id, target),
+            lambda request_id: fake_evacuation.evacuate(self.nova, server_id, target, request_id),
+        )
+
+    def reboot_hard(self, server_id: str) -> str:
+        return self._write(
+            "reboot_hard", (server_id,), lambda _: fake_evacuation.reboot_hard(self.nova, server_id)
+        )
+
+    def attach_volume(self, server_id: str, volume_id: str, device: str | None) -> str:
+        return self._write(
+            "attach_volume",
+            (server_id, volume_id, device),
+            lambda _: self.nova.cinder.attach(server_id, volume_id, device),
+        )
+
+    def detach_volume(self, server_id: str, volume_id: str) -> str:
+        return self._write(
+            "detach_volume", (server_id, volume_id), lambda _: self.nova.cinder.detach(server_id, volume_id)
+        )
+
+    def set_allocation(self, allocation: Allocation) -> str:
+        return self._write(
+            "set_allocation", (allocation,), lambda _: self.nova.placement.replace_all(allocation)
+        )
+
+    def bind_port(self, port_id: str, host: str, device_owner: str | None = None) -> PortBinding:
+        return self._call(
+            "bind_port",
+            (port_id, host, device_owner),
+            lambda _: self.nova.neutron.bind(port_id, host, device_owner),
+            write=True,
+        )
+
+    def delete_binding(self, port_id: str, host: str) -> str:
+        return self._write(
+            "delete_binding", (port_id, host), lambda _: self.nova.neutron.delete_binding(port_id, host)
+        )
+
+    def create_attachment(
+        self, volume_id: str, server_id: str, connector: Mapping[str, Any] | None, device: str
+    ) -> tuple[str, Mapping[str, Any]]:
+        return self._call(
+            "create_attachment",
+            (volume_id, server_id),
+            lambda _: self.nova.cinder.create(volume_id, server_id, connector, device),
+            write=True,
+        )
+
+    def connect_attachment(self, attachment_id: str, connector: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self._call(
+            "connect_attachment",
+            (attachment_id,),
+            lambda _: self.nova.cinder.connect(attachment_id, connector),
+            write=True,
+        )
+
+    def complete_attachment(self, attachment_id: str) -> str:
+        return self._write(
+            "complete_attachment", (attachment_id,), lambda _: self.nova.cinder.complete(attachment_id)
+        )
+
+    def delete_attachment(self, attachment_id: str) -> str:
+        return self._write(
+            "delete_attachment", (attachment_id,), lambda _: self.nova.cinder.delete(attachment_id)
+        )
+
     # -- inside
 
     def _task(self, operation: str, server_id: str) -> str:
@@ -318,27 +455,6 @@ class FakeWorld:
         known = self.nova.explanations.get(request_id)
         return known if fault is None else Explanation(fault.message, request_id)
 
-    def _ports(self, host: str | None = None) -> tuple[Port, ...]:
-        return tuple(
-            Port(f"port-{server.id}", server.id, server.host, "ACTIVE", "ovs")
-            for server in self.nova.servers.values()
-            if server.host is not None and host in {None, server.host}
-        )
-
-    def _attachments(self, server_ids: Sequence[str]) -> tuple[Attachment, ...]:
-        servers = [self.nova.servers[each] for each in server_ids if each in self.nova.servers]
-        return tuple(
-            Attachment(f"attachment-{volume}-{server.id}", volume, server.id, "attached", server.host)
-            for server in servers
-            for volume in server.volume_ids
-        )
-
-    def _allocation(self, server_id: str) -> Mapping[str, Mapping[str, int]]:
-        server = self.nova.servers.get(server_id)
-        if server is None or server.host is None:
-            return {}
-        return {f"provider-{server.host}": _shape(server)}
-
     def _candidates(self, resources: Mapping[str, int]) -> Mapping[str, Mapping[str, Resource]]:
         found: dict[str, Mapping[str, Resource]] = {}
         for name, host in self.nova.hosts.items():
@@ -351,9 +467,15 @@ class FakeWorld:
         return found
 
 
-def _shape(server: Server) -> dict[str, int]:
-    flavor = server.flavor
-    return {"VCPU": flavor.vcpus, "MEMORY_MB": flavor.ram_mb, "DISK_GB": flavor.disk_gb}
+@dataclass
+class _Counted:
+    records: Records
+    call: Callable[..., Any]
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        asked = getattr(self.records, name)
+        write = name.startswith(("rewrite_", "restore_"))
+        return lambda *args, **kw: self.call(name, args, lambda _: asked(*args, **kw), write=write)
 
 
 def _fail(fault: FaultKind | None, here: set[FaultKind], name: str) -> None:

@@ -5,29 +5,20 @@ cloud.servers_on("c01")
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from nodeops.clients import wire
+from nodeops.clients.attachment_changes import AttachmentChanges
 from nodeops.clients.compute import Compute
 from nodeops.clients.compute_changes import ComputeChanges
 from nodeops.clients.connection import Connection, Traffic, open_connection
 from nodeops.clients.image import Image
 from nodeops.clients.network import Network
+from nodeops.clients.no_records import NoRecords
 from nodeops.clients.placement import Placement
 from nodeops.clients.volume import Volume
-from nodeops.facts import (
-    Aggregate,
-    Attachment,
-    Explanation,
-    Host,
-    Identity,
-    Migration,
-    Port,
-    Progress,
-    Resource,
-    Server,
-    ServerGroup,
-)
+from nodeops.facts import Identity
+from nodeops.records import Records
 
 
 def connect(
@@ -44,17 +35,40 @@ def connect(
 
 
 class Cloud(ComputeChanges):
-    """Implements `World`."""
+    """Implements `World`: every call is that of one of its parts, named here once.
 
-    def __init__(self, connection: Connection, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    `records` are the databases; without them whatever is asked of them raises `ConfigurationError`.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        records: Records | None = None,
+    ) -> None:
         self.connection = connection
+        self._records = NoRecords() if records is None else records
         nova = wire.Service(connection, wire.COMPUTE, sleep)
         super().__init__(nova)
         self.compute = Compute(nova, self.now)
         self.placement = Placement(wire.Service(connection, wire.PLACEMENT, sleep))
         self.network = Network(wire.Service(connection, wire.NETWORK, sleep))
-        self.volume = Volume(wire.Service(connection, wire.VOLUME, sleep))
+        self.block_storage = Volume(wire.Service(connection, wire.VOLUME, sleep))
         self.image = Image(wire.Service(connection, wire.IMAGE, sleep))
+        self._of_compute(self.compute)
+        self._of_placement(self.placement)
+        self._of_network(self.network)
+        self._of_volume(self.block_storage, AttachmentChanges(self.block_storage.service))
+        self.image_properties = self.image.image_properties
+
+    @property
+    def records(self) -> Records:
+        return self._records
+
+    def use_records(self, records: Records) -> None:
+        """From now on these are the databases."""
+        self._records = records
 
     @property
     def traffic(self) -> Traffic:
@@ -80,59 +94,45 @@ class Cloud(ComputeChanges):
             compute_microversion=self.compute.highest,
         )
 
-    def hosts(self) -> tuple[Host, ...]:
-        """`Host.resources` is what nova-compute counts, without ratios: two calls for the whole cloud."""
-        return self.compute.hosts()
+    def _of_compute(self, part: Compute) -> None:
+        self.hosts = part.hosts
+        self.host = part.host
+        self.servers_on = part.servers_on
+        self.servers = part.servers
+        self.server = part.server
+        self.migrations_from = part.migrations_from
+        self.migrations_of = part.migrations_of
+        self.evacuations_from = part.evacuations_from
+        self.unfinished_migrations = part.unfinished_migrations
+        self.progress = part.progress
+        self.explain = part.explain
+        self.groups = part.groups
+        self.aggregates = part.aggregates
+        self.volumes_of = part.volumes_of
 
-    def host(self, name: str) -> Host | None:
-        return self.compute.host(name)
+    def _of_placement(self, part: Placement) -> None:
+        self.allocations_on = part.allocations_on
+        self.allocation = part.allocation
+        self.holding = part.holding
+        self.tree = part.tree
+        self.candidates = part.candidates
+        self.traits = part.traits
+        self.set_allocation = part.set_allocation
 
-    def servers_on(self, host: str) -> tuple[Server, ...]:
-        return self.compute.servers_on(host)
+    def _of_network(self, part: Network) -> None:
+        self.ports = part.ports
+        self.ports_of = part.ports_of
+        self.ports_bound_to = part.ports_bound_to
+        self.agents_on = part.agents_on
+        self.bind_port = part.bind_port
+        self.delete_binding = part.delete_binding
 
-    def server(self, server_id: str) -> Server | None:
-        return self.compute.server(server_id)
-
-    def migrations_from(self, host: str, *, server_id: str | None = None) -> tuple[Migration, ...]:
-        return self.compute.migrations_from(host, server_id=server_id)
-
-    def migrations_of(self, server_id: str) -> tuple[Migration, ...]:
-        return self.compute.migrations_of(server_id)
-
-    def progress(self, server_id: str) -> Progress | None:
-        return self.compute.progress(server_id)
-
-    def explain(self, server_id: str, request_id: str) -> Explanation | None:
-        return self.compute.explain(server_id, request_id)
-
-    def groups(self) -> tuple[ServerGroup, ...]:
-        return self.compute.groups()
-
-    def aggregates(self) -> tuple[Aggregate, ...]:
-        return self.compute.aggregates()
-
-    def ports_of(self, server_ids: Sequence[str]) -> tuple[Port, ...]:
-        return self.network.ports_of(server_ids)
-
-    def ports_bound_to(self, host: str) -> tuple[Port, ...]:
-        return self.network.ports_bound_to(host)
-
-    def attachments_of(self, server_ids: Sequence[str]) -> tuple[Attachment, ...]:
-        return self.volume.attachments_of(server_ids)
-
-    def allocations_on(self, provider_id: str) -> Mapping[str, Mapping[str, int]]:
-        return self.placement.allocations_on(provider_id)
-
-    def allocation(self, server_id: str) -> Mapping[str, Mapping[str, int]]:
-        return self.placement.allocation(server_id)
-
-    def candidates(
-        self, resources: Mapping[str, int], *, required: Sequence[str] = (), forbidden: Sequence[str] = ()
-    ) -> Mapping[str, Mapping[str, Resource]]:
-        return self.placement.candidates(resources, required=required, forbidden=forbidden)
-
-    def traits(self, required: Sequence[str]) -> frozenset[str]:
-        return self.placement.traits(required)
-
-    def image_properties(self, image_id: str) -> Mapping[str, str]:
-        return self.image.image_properties(image_id)
+    def _of_volume(self, part: Volume, changes: AttachmentChanges) -> None:
+        self.attachments = part.attachments
+        self.attachments_of = part.attachments_of
+        self.volumes = part.volumes
+        self.volume = part.volume
+        self.create_attachment = changes.create_attachment
+        self.connect_attachment = changes.connect_attachment
+        self.complete_attachment = changes.complete_attachment
+        self.delete_attachment = changes.delete_attachment

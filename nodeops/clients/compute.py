@@ -1,6 +1,6 @@
 """What Nova tells. Explicit microversions: the oldest that has the field, so that Zed (2.93) will do."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -11,7 +11,16 @@ from nodeops.clients import compute_json
 from nodeops.clients.explanation import from_action, from_migration
 from nodeops.clients.wire import PAGE, Params, Service
 from nodeops.errors import ApiError, ForbiddenError, UnsupportedError
-from nodeops.facts import Aggregate, Explanation, Host, Migration, Progress, Server, ServerGroup
+from nodeops.facts import (
+    Aggregate,
+    AttachedVolume,
+    Explanation,
+    Host,
+    Migration,
+    Progress,
+    Server,
+    ServerGroup,
+)
 
 OLDEST = (2, 93)
 """Zed; older clouds are refused."""
@@ -25,6 +34,13 @@ MIGRATIONS = "2.80"
 GROUPS = "2.64"
 ACTIONS = "2.84"
 """With the exception's own words in `details`."""
+VOLUMES = "2.89"
+"""With the attachment's id."""
+UNFINISHED = (
+    *("accepted", "pre-migrating", "queued", "preparing", "running", "migrating", "post-migrating"),
+    *("finished", "confirming", "reverting"),
+)
+"""Nova filters by one status only; every other one has ended (`nova/db/main/api.py`)."""
 RECENT = timedelta(days=1)
 """How far back migrations of a host are asked for, unless they wait for a confirmation."""
 
@@ -97,23 +113,24 @@ class Compute:
         ]
 
     def servers_on(self, host: str) -> tuple[Server, ...]:
-        subject = f"servers on host {host}"
-        bodies = self.service.pages(
+        listed = self._servers({"host": host}, f"servers on host {host}")
+        return tuple(server for server in listed if server.host == host)
+
+    def servers(self) -> tuple[Server, ...]:
+        return tuple(self._servers({}, "servers"))
+
+    def _servers(self, params: Params, subject: str) -> Iterator[Server]:
+        for body in self.service.pages(
             "servers/detail",
             "servers",
             subject=subject,
-            params={"all_tenants": 1, "host": host, "limit": PAGE},
+            params={"all_tenants": 1, **params, "limit": PAGE},
             microversion=self.microversion,
-        )
-        found = []
-        for body in bodies:
+        ):
             # Nova drops the filter without a word for accounts that may not use it.
             if "OS-EXT-SRV-ATTR:host" not in body:
                 raise _not_shown(subject, body)
-            server = compute_json.server(body)
-            if server.host == host:
-                found.append(server)
-        return tuple(found)
+            yield compute_json.server(body)
 
     def server(self, server_id: str) -> Server | None:
         subject = f"server {server_id}"
@@ -141,6 +158,21 @@ class Compute:
 
     def migrations_of(self, server_id: str) -> tuple[Migration, ...]:
         return self._migrations({"instance_uuid": server_id}, f"migrations of server {server_id}")
+
+    def evacuations_from(self, host: str) -> tuple[Migration, ...]:
+        params: Params = {"source_compute": host, "migration_type": "evacuation"}
+        return self._migrations(params, f"evacuations from host {host}")
+
+    def unfinished_migrations(self) -> tuple[Migration, ...]:
+        queries: list[Params] = [{"status": status} for status in UNFINISHED]
+        queries.append({"status": "done", "migration_type": "evacuation"})
+        found = {each.id: each for query in queries for each in self._migrations(query, "migrations")}
+        return tuple(sorted(found.values(), key=lambda migration: -migration.id))
+
+    def volumes_of(self, server_id: str) -> tuple[AttachedVolume, ...]:
+        path, subject = f"servers/{quote(server_id)}/os-volume_attachments", f"volumes of server {server_id}"
+        bodies = self._one(path, "volumeAttachments", subject, VOLUMES)
+        return tuple(map(compute_json.attached_volume, bodies or ()))
 
     def _migrations(self, params: Params, subject: str) -> tuple[Migration, ...]:
         bodies = self.service.pages(

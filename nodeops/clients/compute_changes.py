@@ -81,6 +81,31 @@ class ComputeChanges:
     def delete(self, server_id: str) -> str:
         return self._send("DELETE", f"servers/{quote(server_id)}", f"deletion of server {server_id}")
 
+    def force_down(self, service_id: str, *, forced: bool) -> str:
+        """`nova/api/openstack/compute/services.py`, `_forced_down`."""
+        words = "force-down" if forced else "lifting of force-down"
+        path, subject = f"os-services/{quote(service_id)}", f"{words} of service {service_id}"
+        return self._send("PUT", path, subject, {"forced_down": forced})
+
+    def evacuate(self, server_id: str, target: str | None) -> str:
+        """From 2.95 on every server would be left stopped; the scheduler checks a target that is named."""
+        return self._act(server_id, "evacuate", {"host": target} if target else {}, "evacuation")
+
+    def reboot_hard(self, server_id: str) -> str:
+        return self._act(server_id, "reboot", {"type": "HARD"}, "hard reboot")
+
+    def attach_volume(self, server_id: str, volume_id: str, device: str | None) -> str:
+        """The hypervisor may choose another device name; libvirt keeps to the order of the bus."""
+        body = {"volumeId": volume_id} | ({"device": device} if device else {})
+        path = f"servers/{quote(server_id)}/os-volume_attachments"
+        subject = f"attaching of volume {volume_id} to server {server_id}"
+        return self._send("POST", path, subject, {"volumeAttachment": body})
+
+    def detach_volume(self, server_id: str, volume_id: str) -> str:
+        """A root volume is refused with 400 (`nova/api/openstack/compute/volume_attachments.py`)."""
+        path = f"servers/{quote(server_id)}/os-volume_attachments/{quote(volume_id)}"
+        return self._send("DELETE", path, f"detaching of volume {volume_id} from server {server_id}")
+
     def _act(self, server_id: str, action: str, body: Any, words: str) -> str:
         path = f"servers/{quote(server_id)}/action"
         return self._send("POST", path, f"{words} of server {server_id}", {action: body})

@@ -3,7 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nodeops.facts import Aggregate, Fault, Flavor, Host, Migration, Progress, Resource, Server, ServerGroup
+from nodeops.facts import (
+    Aggregate,
+    AttachedVolume,
+    Fault,
+    Flavor,
+    Host,
+    Migration,
+    Progress,
+    Resource,
+    Server,
+    ServerGroup,
+)
 
 Body = Mapping[str, Any]
 
@@ -37,6 +48,7 @@ def server(body: Body) -> Server:
         created=body.get("created") or "",
         updated=body.get("updated") or "",
         launched=body.get("OS-SRV-USG:launched_at", "") is not None,
+        root_device=body.get("OS-EXT-SRV-ATTR:root_device_name") or "",
     )
 
 
@@ -150,4 +162,14 @@ def progress(body: Body) -> Progress:
         disk_total=body.get("disk_total_bytes") or 0,
         disk_processed=body.get("disk_processed_bytes") or 0,
         disk_remaining=body.get("disk_remaining_bytes") or 0,
+    )
+
+
+def attached_volume(body: Body) -> AttachedVolume:
+    """One of `/servers/{id}/os-volume_attachments` at 2.89 or newer."""
+    return AttachedVolume(
+        volume_id=body["volumeId"],
+        server_id=body["serverId"],
+        device=body.get("device") or "",
+        attachment_id=body.get("attachment_id") or None,
     )

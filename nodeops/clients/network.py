@@ -1,18 +1,21 @@
-"""What Neutron tells of ports and where they are bound."""
+"""What Neutron tells of ports and where they are bound, and the binding of a port elsewhere."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from nodeops.clients.wire import PAGE, Params, Service
 from nodeops.errors import ForbiddenError
-from nodeops.facts import Port
+from nodeops.facts import NetworkAgent, Port, PortBinding
 
+OF_SERVERS = "compute:"
+"""How the device owner of a server's port begins."""
 IDS_PER_CALL = 100
 """Of 47 characters each in the query: web servers take 8 KiB of request line."""
 FIELDS = (
-    *("id", "device_id", "status", "network_id", "resource_request"),
+    *("id", "device_id", "device_owner", "status", "network_id", "resource_request"),
     *("binding:host_id", "binding:vif_type", "binding:vnic_type"),
 )
 
@@ -30,6 +33,38 @@ class Network:
 
     def ports_bound_to(self, host: str) -> tuple[Port, ...]:
         return tuple(self._ports({"binding:host_id": host}, f"ports bound to host {host}"))
+
+    def ports(self) -> tuple[Port, ...]:
+        """Neutron has no filter for the beginning of a device owner."""
+        every = self._ports({}, "ports")
+        return tuple(port for port in every if port.device_owner.startswith(OF_SERVERS))
+
+    def agents_on(self, host: str) -> tuple[NetworkAgent, ...]:
+        answer = self.service.get("agents", subject=f"network agents on host {host}", params={"host": host})
+        return tuple(agent(body) for body in answer.body["agents"] if body.get("host") == host)
+
+    def bind_port(self, port_id: str, host: str, device_owner: str | None = None) -> PortBinding:
+        """As Nova itself does it (`nova/network/neutron.py`, `_update_port_binding_for_instance`).
+
+        `binding:profile` is never sent: from 2024.1 on only services may change it.
+        """
+        wanted = {"binding:host_id": host} | ({"device_owner": device_owner} if device_owner else {})
+        subject = f"binding of port {port_id} on {host or 'no host'}"
+        answer = self.service.write("PUT", f"ports/{quote(port_id)}", subject=subject, body={"port": wanted})
+        body = answer.part("port", subject)
+        return PortBinding(
+            port_id=port_id,
+            host=body.get("binding:host_id") or "",
+            vif_type=body.get("binding:vif_type") or "",
+            status=body.get("status") or "",
+            device_owner=body.get("device_owner") or "",
+        )
+
+    def delete_binding(self, port_id: str, host: str) -> str:
+        """Neutron deletes the ACTIVE one as well: ask where the port is bound first."""
+        subject = f"deletion of the binding of port {port_id} on {host}"
+        path = f"ports/{quote(port_id)}/bindings/{quote(host)}"
+        return self.service.write("DELETE", path, subject=subject).request_id
 
     def _ports(self, params: Params, subject: str) -> Iterator[Port]:
         asked = {**params, "fields": list(FIELDS), "limit": PAGE}
@@ -53,4 +88,16 @@ def port(body: Mapping[str, Any]) -> Port:
         vnic_type=body.get("binding:vnic_type") or "normal",
         has_resource_request=bool(body.get("resource_request")),
         network_id=body.get("network_id") or "",
+        device_owner=body.get("device_owner") or "",
+    )
+
+
+def agent(body: Mapping[str, Any]) -> NetworkAgent:
+    return NetworkAgent(
+        id=body["id"],
+        type=body.get("agent_type") or "",
+        binary=body.get("binary") or "",
+        host=body.get("host") or "",
+        alive=bool(body.get("alive")),
+        last_seen=body.get("heartbeat_timestamp") or "",
     )

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from nodeops.clients.wire import Service
-from nodeops.facts import Resource
+from nodeops.facts import Allocation, Resource
 
 VERSION = "1.36"
 """Known to every release since Ussuri; 1.29 has the trees of providers, 1.22 forbidden traits."""
@@ -27,6 +27,39 @@ class Placement:
     def allocation(self, server_id: str) -> Mapping[str, Mapping[str, int]]:
         body = self._get(f"allocations/{quote(server_id)}", f"allocation of server {server_id}")
         return {provider: dict(entry["resources"]) for provider, entry in body["allocations"].items()}
+
+    def holding(self, server_id: str) -> Allocation:
+        """A consumer that holds nothing has no generation, project nor user."""
+        body = self._get(f"allocations/{quote(server_id)}", f"allocation of server {server_id}")
+        return Allocation(
+            consumer_id=server_id,
+            resources={key: dict(entry["resources"]) for key, entry in body["allocations"].items()},
+            project_id=body.get("project_id") or "",
+            user_id=body.get("user_id") or "",
+            generation=body.get("consumer_generation"),
+        )
+
+    def tree(self, provider_id: str) -> frozenset[str]:
+        """`in_tree` takes any member; only what is under this root counts."""
+        body = self._get(
+            "resource_providers", f"providers under provider {provider_id}", {"in_tree": provider_id}
+        )
+        found = body["resource_providers"]
+        return frozenset(each["uuid"] for each in found if each["root_provider_uuid"] == provider_id)
+
+    def set_allocation(self, allocation: Allocation) -> str:
+        """One PUT replaces everything, and is checked for room (`placement/handlers/allocation.py`)."""
+        body = {
+            "allocations": {
+                provider: {"resources": dict(amounts)} for provider, amounts in allocation.resources.items()
+            },
+            "project_id": allocation.project_id,
+            "user_id": allocation.user_id,
+            "consumer_generation": allocation.generation,
+        }
+        path = f"allocations/{quote(allocation.consumer_id)}"
+        subject = f"allocation of server {allocation.consumer_id}"
+        return self.service.write("PUT", path, subject=subject, body=body, microversion=VERSION).request_id
 
     def candidates(
         self, resources: Mapping[str, int], *, required: Sequence[str] = (), forbidden: Sequence[str] = ()

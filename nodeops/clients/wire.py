@@ -57,6 +57,18 @@ class Answer:
     body: Any
     request_id: str
 
+    def part(self, key: str, subject: str) -> Mapping[str, Any]:
+        """What a write told under this key. Without it nobody knows what the write has made: ambiguous."""
+        found = self.body.get(key) if isinstance(self.body, Mapping) else None
+        if not isinstance(found, Mapping):
+            raise ApiError(
+                f"{subject}: the answer has no {key}",
+                hint="Look at what was made, and search the service's logs for the request id.",
+                request_id=self.request_id or None,
+                ambiguous=True,
+            )
+        return found
+
 
 @dataclass
 class Service:
@@ -100,14 +112,17 @@ class Service:
     def write(
         self, method: Write, path: str, *, subject: str, body: Any = None, microversion: str = ""
     ) -> Answer:
-        """Change something; sent once. The only repetition is after a 401, which had no effect."""
+        """Change something; sent once. The only repetition is after a 401, which had no effect.
+
+        The answer's body is None when it is empty or no JSON: the change has been made all the same.
+        """
         try:
             response = self._send(method, path, None, body, microversion)
         except keystone_errors.ConnectionError as error:
             raise http_errors.from_connection(self.kind.name, subject, error, write=True) from None
         if response.status_code >= HTTPStatus.BAD_REQUEST:
             raise self._refusal(response, subject, microversion, write=True)
-        return Answer(None, http_errors.request_id_of(response))
+        return Answer(_told(response), http_errors.request_id_of(response))
 
     def pages(
         self, path: str, key: str, *, subject: str, params: Params | None = None, microversion: str = ""
@@ -228,6 +243,13 @@ def _next(body: Mapping[str, Any], key: str, asked: Params) -> Params | None:
             if marker.get("marker") not in {None, asked.get("marker")}:
                 return {**asked, "marker": marker["marker"]}
     return None
+
+
+def _told(response: requests.Response) -> Any:
+    try:
+        return response.json() if response.content else None
+    except ValueError:
+        return None
 
 
 def _retry_after(response: requests.Response) -> float:

@@ -1,21 +1,10 @@
 """The cloud as seen in one tick: one list call for all servers of a host, and nothing asked twice."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
 from nodeops.errors import ApiError, AuthenticationError
-from nodeops.facts import (
-    Aggregate,
-    Attachment,
-    Explanation,
-    Host,
-    Identity,
-    Migration,
-    Port,
-    Progress,
-    Resource,
-    Server,
-    ServerGroup,
-)
+from nodeops.facts import Host, Migration, Server
+from nodeops.records import RecordsView
 from nodeops.world import View
 
 TARGET_SECONDS = 120.0
@@ -41,6 +30,40 @@ class Snapshot:
         self._migrations: dict[str, tuple[Migration, ...]] = {}
         self._own_migrations: dict[str, tuple[Migration, ...]] = {}
         self._hosts: dict[str, tuple[float, Host | None]] = {}
+        self._pass_on(view)
+
+    def _pass_on(self, view: View) -> None:
+        """What is asked of the cloud each time."""
+        self.identity = view.identity
+        self.hosts = view.hosts
+        self.servers = view.servers
+        self.migrations_of = view.migrations_of
+        self.evacuations_from = view.evacuations_from
+        self.unfinished_migrations = view.unfinished_migrations
+        self.progress = view.progress
+        self.explain = view.explain
+        self.groups = view.groups
+        self.aggregates = view.aggregates
+        self.ports = view.ports
+        self.ports_of = view.ports_of
+        self.ports_bound_to = view.ports_bound_to
+        self.agents_on = view.agents_on
+        self.attachments = view.attachments
+        self.attachments_of = view.attachments_of
+        self.volumes = view.volumes
+        self.volume = view.volume
+        self.volumes_of = view.volumes_of
+        self.allocations_on = view.allocations_on
+        self.allocation = view.allocation
+        self.holding = view.holding
+        self.tree = view.tree
+        self.candidates = view.candidates
+        self.traits = view.traits
+        self.image_properties = view.image_properties
+
+    @property
+    def records(self) -> RecordsView:
+        return self._view.records
 
     def refresh(self) -> None:
         """Begin a new tick: everything is asked again when it is needed."""
@@ -98,52 +121,3 @@ class Snapshot:
             self._listed = {server.id: server for server in servers}
             self._last_listed = frozenset(self._listed)
         return self._listed
-
-    # -- what is passed on
-
-    def identity(self) -> Identity:
-        return self._view.identity()
-
-    def hosts(self) -> tuple[Host, ...]:
-        return self._view.hosts()
-
-    def migrations_of(self, server_id: str) -> tuple[Migration, ...]:
-        return self._view.migrations_of(server_id)
-
-    def progress(self, server_id: str) -> Progress | None:
-        return self._view.progress(server_id)
-
-    def explain(self, server_id: str, request_id: str) -> Explanation | None:
-        return self._view.explain(server_id, request_id)
-
-    def groups(self) -> tuple[ServerGroup, ...]:
-        return self._view.groups()
-
-    def aggregates(self) -> tuple[Aggregate, ...]:
-        return self._view.aggregates()
-
-    def ports_of(self, server_ids: Sequence[str]) -> tuple[Port, ...]:
-        return self._view.ports_of(server_ids)
-
-    def ports_bound_to(self, host: str) -> tuple[Port, ...]:
-        return self._view.ports_bound_to(host)
-
-    def attachments_of(self, server_ids: Sequence[str]) -> tuple[Attachment, ...]:
-        return self._view.attachments_of(server_ids)
-
-    def allocations_on(self, provider_id: str) -> Mapping[str, Mapping[str, int]]:
-        return self._view.allocations_on(provider_id)
-
-    def allocation(self, server_id: str) -> Mapping[str, Mapping[str, int]]:
-        return self._view.allocation(server_id)
-
-    def candidates(
-        self, resources: Mapping[str, int], *, required: Sequence[str] = (), forbidden: Sequence[str] = ()
-    ) -> Mapping[str, Mapping[str, Resource]]:
-        return self._view.candidates(resources, required=required, forbidden=forbidden)
-
-    def traits(self, required: Sequence[str]) -> frozenset[str]:
-        return self._view.traits(required)
-
-    def image_properties(self, image_id: str) -> Mapping[str, str]:
-        return self._view.image_properties(image_id)

@@ -92,7 +92,7 @@ def test_moved_back_by_somebody_else_right_away(tmp_path: Path) -> None:
     world = small_cloud(servers=1)
 
     def back() -> None:
-        world.nova._new_migration("s01", "live-migration", "completed", "c01")
+        world.nova.new_migration("s01", "live-migration", "completed", "c01")
         world.nova.change("s01", host="c01")
 
     world.nova.at(2.8, back)

@@ -1,0 +1,25 @@
+"""What stands for the databases when none is configured."""
+
+from collections.abc import Callable
+from typing import NoReturn
+
+from nodeops.errors import ConfigurationError
+
+
+class NoRecords:
+    """Implements `Records`: whatever is asked of it raises `ConfigurationError`."""
+
+    def __getattr__(self, name: str) -> Callable[..., NoReturn]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return _refuse
+
+
+def _refuse(*_: object, **__: object) -> NoReturn:
+    raise ConfigurationError(
+        "databases of nova and neutron: no address is configured",
+        hint=(
+            "Set nodeops_nova_database, nodeops_nova_api_database and nodeops_neutron_database in the "
+            "inventory, or NODEOPS_NOVA_DATABASE, NODEOPS_NOVA_API_DATABASE and NODEOPS_NEUTRON_DATABASE."
+        ),
+    )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodeops.cli.output import Format
+from nodeops.lab import DEFAULT_NAME as DEFAULT_NAME  # noqa: PLC0414 - commands take it from here
 
 if TYPE_CHECKING:
     from nodeops.lab.layout import Layout

@@ -85,15 +85,16 @@ def test_each_promise_of_the_readme_is_kept_by_a_test() -> None:
 @pytest.mark.parametrize("command", COMMANDS, ids=str)
 def test_commands_are_such_as_nodeops_takes(command: Command) -> None:
     rest, _cloud = separate(list(command.words[1:]))
-    parse(typer.main.get_command(app), "nodeops", rest, None)
+    assert parse(typer.main.get_command(app), "nodeops", rest, None) in command.words
 
 
-def parse(command: Any, name: str, words: list[str], parent: Any) -> None:
-    """Raises a usage error as the program itself would; runs nothing."""
+def parse(command: Any, name: str, words: list[str], parent: Any) -> str:
+    """Return the command's name; a usage error is raised as the program itself would. Runs nothing."""
     with command.make_context(name, list(words), parent=parent) as context:
         if hasattr(command, "resolve_command"):
             below, found, rest = command.resolve_command(context, [*context._protected_args, *context.args])
-            parse(found, below, rest, context)
+            return parse(found, below, rest, context)
+    return name
 
 
 def test_the_runbook_names_true_exit_codes() -> None:

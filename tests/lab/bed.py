@@ -20,6 +20,9 @@ from nodeops.lab.layout import Layout
 NODEOPS = str(Path(sys.executable).parent / "nodeops")
 PREFIX = "bed-"
 SECONDS = 240.0
+"""For one command."""
+LONGEST, TICK = 180.0, 0.5
+"""For something to become so, and between two looks."""
 
 
 @dataclass(frozen=True)
@@ -181,17 +184,27 @@ class Bed:
         for status in hosts.status(self.root):
             if not (status.power and status.agent and status.compute_wanted):
                 hosts.start(self.root, status.host)
+        self.enable_all()
+        self.delete_all()
+
+    def enable_all(self) -> None:
+        """Bring every host into service."""
         self.until(lambda: all(service["state"] == "up" for service in self.services().values()))
         for name, service in self.services().items():
             if service["status"] == "disabled":
                 self.set_service(name, status="enabled")
-        self.delete_all()
 
-    def until(self, condition: Callable[[], bool], seconds: float = 180.0) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = LONGEST) -> None:
+        assert self.comes(condition, seconds), "the lab did not come to the expected state in time"
+
+    def comes(self, condition: Callable[[], bool], seconds: float = LONGEST) -> bool:
+        """Return whether it becomes so in time."""
         deadline = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < deadline, "the lab did not come to the expected state in time"
-            time.sleep(0.5)
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(TICK)
+        return True
 
     # -- what clients asked of it
 

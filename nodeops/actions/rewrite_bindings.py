@@ -77,7 +77,12 @@ class RestoreBindings:
         return ready_or_failed(sent, UNCHANGED)
 
     def act(self, world: World, step: Step) -> str:
-        world.records.restore_bindings(images_of(step, self.directory), binding_rewrite_of(step))
+        """A port without a host was just being bound by Neutron: its row is on the target again first."""
+        rewrite, record = binding_rewrite_of(step), _record(world, step)
+        for binding in _active(record, rewrite) if record else ():
+            if not binding.host:
+                world.bind_port(binding.port_id, rewrite.target)
+        world.records.restore_bindings(images_of(step, self.directory), rewrite)
         return ""
 
     def refused(self, step: Step, error: ApiError) -> Look:  # noqa: ARG002 - the protocol's

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import event, update
 
+from nodeops.actions.action import Action
 from nodeops.actions.registry import ACTIONS
 from nodeops.engine import schema
 from nodeops.engine.executor import Execution, execute
@@ -53,6 +54,7 @@ class Run:
     on_event: Callable[[Event], None] | None = None
     want_progress: bool = False
     gates: Mapping[str, Gate] = field(default_factory=lambda: GATES)
+    actions: Mapping[str, Action] = field(default_factory=lambda: ACTIONS)
     record: RunRecord | None = None
 
     def __post_init__(self) -> None:
@@ -69,7 +71,7 @@ class Run:
                 record,
                 plan,
                 self.world,
-                actions=ACTIONS,
+                actions=self.actions,
                 gates=self.gates,
                 options=self.options,
                 listener=self._listen,

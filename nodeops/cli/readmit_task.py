@@ -12,7 +12,7 @@ from nodeops.facts import ReadmitFacts
 from nodeops.gather import gather_evidence
 from nodeops.gather.failover import gather_readmit
 from nodeops.outcome import Outcome, ServerResult, StepResult
-from nodeops.plan import Action, Finding, Plan
+from nodeops.plan import Action, Finding, Plan, Verdict
 from nodeops.report.figures import count
 from nodeops.runbooks.options import MoveOptions, cloud_key, options_of
 from nodeops.runbooks.readmit import plan_readmit
@@ -65,6 +65,7 @@ class Readmit(Task[ReadmitFacts]):
         return f"readmit {plan.host}: put it back into service, bring back {count(moves, 'server')}{left}?"
 
     def success(self, outcome: Outcome) -> str:
-        if not outcome.servers:
+        back = sum(each.verdict is Verdict.MOVED for each in outcome.servers)
+        if not back:
             return f"{self.host} is in service again"
-        return f"{self.host} is in service again: {count(len(outcome.servers), 'server')} back and checked"
+        return f"{self.host} is in service again: {count(back, 'server')} back and checked"

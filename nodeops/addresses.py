@@ -125,10 +125,6 @@ class AddressView(Protocol):
 
     def floating(self, address: str) -> FloatingIp | None: ...
 
-    def interfaces(self, server_id: str) -> frozenset[str]:
-        """Ids of the ports that Nova has on the server."""
-        ...
-
 
 class AddressWorld(AddressView, Protocol):
     """With the writes. Each raises `ApiError`, `ambiguous` when it may have taken effect."""

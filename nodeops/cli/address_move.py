@@ -80,11 +80,12 @@ class Move:
         if self.source is not None and self.attached:
             source = self.source
             run.make(DETACH, lambda: self._detach(source))
-        self._exists(run)
-        try:
-            run.make(ATTACH, lambda: self._attach(self.target))
-        except ApiError as error:
-            self._back(run, error)
+        if not self._is_on(self.target)():
+            self._exists(run)
+            try:
+                run.make(ATTACH, lambda: self._attach(self.target))
+            except ApiError as error:
+                self._back(run, error)
         run.make(RESTORE, self._restore)
         found = self.errand.world.port(self.port_id)
         if found is None or found.device_id != self.target.id:
@@ -236,9 +237,13 @@ def move(errand: Errand, word: str, server_word: str) -> None:
 def _going_on(
     errand: Errand, before: RunInfo | None, port: AddressPort | None, target: Server
 ) -> Move | None:
-    """What a run that was cut off has left: the port is free, or deleted; None when there is no such run."""
+    """What a run that was cut off has left: a port that is free, deleted, or attached and no more.
+
+    None when there is no such run.
+    """
     image = before.plan.options.get("port") if before and before.runbook == RUNBOOK else None
-    if before is None or not isinstance(image, dict) or (port is not None and port.device_id):
+    somewhere = port is not None and port.device_id not in {"", target.id}
+    if before is None or not isinstance(image, dict) or somewhere:
         return None
     errand.say(f"going on with run {before.id}")
     said: Any = before.plan.options.get("floating") or ()

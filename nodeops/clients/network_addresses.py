@@ -96,16 +96,6 @@ class NetworkAddresses:
     def floating(self, address: str) -> FloatingIp | None:
         return next(self._floating({"floating_ip_address": address}), None)
 
-    def interfaces(self, server_id: str) -> frozenset[str]:
-        path, subject = f"servers/{quote(server_id)}/os-interface", f"interfaces of server {server_id}"
-        try:
-            body = self._nova.get(path, subject=subject, microversion=CHANGES).body
-        except ApiError as error:
-            if error.status == HTTPStatus.NOT_FOUND:
-                return frozenset()
-            raise
-        return frozenset(each["port_id"] for each in body["interfaceAttachments"])
-
     # -- writes
 
     def create_port(self, wanted: Mapping[str, Any]) -> AddressPort:

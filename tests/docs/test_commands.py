@@ -49,6 +49,12 @@ def test_every_command_and_option_has_help(path: str) -> None:
         "doctor",
         "watch",
         "states",
+        "address show",
+        "address keep",
+        "address move",
+        "address reserve",
+        "address rescue",
+        "address check",
     ],
 )
 def test_commands_come_with_examples(path: str) -> None:

@@ -12,7 +12,7 @@ from nodeops.errors import DeclinedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nodeops.lab.hosts import HostStatus
+    from nodeops.lab.host_status import HostStatus
     from nodeops.lab.layout import Layout
     from nodeops.lab.raising import Part
 
@@ -38,6 +38,14 @@ def up(
     hosts: Annotated[
         int | None,
         typer.Option(metavar="N", help="Simulated compute hosts [default: 6].", show_default=False),
+    ] = None,
+    real_hosts: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Instead, N containers with libvirt, QEMU and nova-compute; needs root and Debian.",
+            show_default=False,
+        ),
     ] = None,
     servers: Annotated[
         int | None,
@@ -83,6 +91,7 @@ def up(
         options = choose(
             layout,
             hosts=hosts,
+            real_hosts=real_hosts,
             storage=storage,
             migration_rate=rate(migration_rate, option="--migration-rate") if migration_rate else None,
             concurrent_migrations=concurrent_migrations,

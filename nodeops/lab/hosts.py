@@ -1,37 +1,29 @@
-"""What can happen to a simulated host: its nova-compute dies, it is lost, it reboots, it comes back.
+"""What can happen to a host of the lab: its nova-compute dies, it is lost, it reboots, it comes back.
 
-These run in the tool's own Python and touch files and processes only; how soon Nova notices is Nova's affair.
-Every one of them may be repeated.
+Real hosts are the affair of `nodeops.lab.real`. What is done to simulated ones runs in the tool's own Python
+and touches files and processes only; how soon Nova notices is Nova's affair. Each may be repeated.
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from nodeops.errors import FailedError, UnknownHostError
+from nodeops.lab.host_status import HostStatus
 from nodeops.lab.hypervisor.condition import Condition, read_condition, write_condition
 from nodeops.lab.hypervisor.guests import GuestStore
 from nodeops.lab.hypervisor.places import HostPlace
 from nodeops.lab.hypervisor.process import compute_process
 from nodeops.lab.hypervisor.settings import read_settings
 from nodeops.lab.hypervisor.vifs import Bridge
+from nodeops.lab.layout import Layout, read_layout
+from nodeops.lab.options import read_options
+from nodeops.lab.real import hosts as real
 
 POLL_SECONDS = 0.1
 START_SECONDS = 30.0
 END_SECONDS = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class HostStatus:
-    """One simulated host as it is on this machine."""
-
-    host: str
-    power: bool
-    agent: bool
-    compute_wanted: bool
-    compute_pid: int | None
-    guests: int
 
 
 def host_names(state_dir: Path) -> list[str]:
@@ -40,7 +32,9 @@ def host_names(state_dir: Path) -> list[str]:
 
 
 def status(state_dir: Path) -> list[HostStatus]:
-    """Return every simulated host as it is now."""
+    """Return every host as it is now."""
+    if layout := _real(state_dir):
+        return real.status(layout)
     return [_status(HostPlace(state_dir, name)) for name in host_names(state_dir)]
 
 
@@ -52,6 +46,9 @@ def stop_compute(state_dir: Path, host: str) -> None:
         FailedError: the process did not end.
 
     """
+    if layout := _real(state_dir):
+        real.stop_compute(layout, host)
+        return
     place = _place(state_dir, host)
     write_condition(place, replace(read_condition(place), compute=False))
     _kill_compute(place)
@@ -65,6 +62,9 @@ def lose(state_dir: Path, host: str) -> None:
         FailedError: its nova-compute did not end.
 
     """
+    if layout := _real(state_dir):
+        real.lose(layout, host)
+        return
     place = _place(state_dir, host)
     write_condition(place, Condition(power=False))
     _kill_compute(place)
@@ -79,6 +79,9 @@ def reboot(state_dir: Path, host: str) -> None:
         FailedError: its nova-compute did not end, or did not start again.
 
     """
+    if layout := _real(state_dir):
+        real.reboot(layout, host, read_options(layout))
+        return
     lose(state_dir, host)
     start(state_dir, host)
 
@@ -91,6 +94,9 @@ def start(state_dir: Path, host: str) -> None:
         FailedError: the launcher did not start it.
 
     """
+    if layout := _real(state_dir):
+        real.start(layout, host, read_options(layout))
+        return
     place = _place(state_dir, host)
     write_condition(place, Condition())
     if not _until(lambda: compute_process(place) is not None, START_SECONDS):
@@ -107,6 +113,9 @@ def silence_agent(state_dir: Path, host: str) -> None:
         UnknownHostError: the lab has no such host.
 
     """
+    if layout := _real(state_dir):
+        real.silence_agent(layout, host)
+        return
     place = _place(state_dir, host)
     write_condition(place, replace(read_condition(place), agent=False))
 
@@ -118,6 +127,14 @@ def end_computes(state_dir: Path) -> None:
     """
     for name in host_names(state_dir):
         _kill_compute(HostPlace(state_dir, name))
+
+
+def _real(state_dir: Path) -> Layout | None:
+    """Return the lab when its hosts are real ones."""
+    if not (state_dir / "lab.json").exists():
+        return None
+    layout = read_layout(state_dir)
+    return layout if read_options(layout).real_hosts else None
 
 
 def _place(state_dir: Path, host: str) -> HostPlace:

@@ -8,6 +8,7 @@ from nodeops.errors import ConfigurationError, UsageError
 from nodeops.lab.layout import Layout, replace_text
 
 MOST_HOSTS = 200
+MOST_REAL_HOSTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +20,14 @@ class LabOptions:
     """shared or local."""
     migration_rate: float = 512.0
     """MiB/s."""
+    real_hosts: int = 0
+    """When not 0, the lab has this many real hosts and no simulated ones."""
 
     @property
     def host_names(self) -> list[str]:
-        width = max(2, len(str(self.hosts)))
-        return [f"c{number:0{width}}" for number in range(1, self.hosts + 1)]
+        count = self.real_hosts or self.hosts
+        width = max(2, len(str(count)))
+        return [f"c{number:0{width}}" for number in range(1, count + 1)]
 
 
 def read_options(layout: Layout) -> LabOptions:
@@ -60,9 +64,22 @@ def choose(layout: Layout, **chosen: Any) -> LabOptions:
             f"lab {layout.name} has {old.hosts} hosts and cannot lose any",
             hint="Make it anew: `nodeops lab destroy`, then `nodeops lab up --hosts N`.",
         )
+    if chosen.get("real_hosts") is not None:
+        _see_real_hosts(layout, old, new)
     if new.storage not in {"shared", "local"}:
         raise UsageError(f"--storage {new.storage} is neither shared nor local")
     if new.concurrent_migrations < 1 or new.migration_rate <= 0:
         raise UsageError("--concurrent-migrations and --migration-rate must be positive")
     replace_text(layout.root / "options.json", json.dumps(asdict(new), indent=1))
     return new
+
+
+def _see_real_hosts(layout: Layout, old: LabOptions, new: LabOptions) -> None:
+    if not 1 <= new.real_hosts <= MOST_REAL_HOSTS:
+        raise UsageError(f"--real-hosts {new.real_hosts} is not between 1 and {MOST_REAL_HOSTS}")
+    if (layout.root / "options.json").exists() and new.real_hosts < (old.real_hosts or MOST_REAL_HOSTS + 1):
+        has = f"{old.real_hosts} real hosts" if old.real_hosts else "simulated hosts"
+        raise UsageError(
+            f"lab {layout.name} has {has}, and a host is not exchanged or taken away",
+            hint="Make it anew: `nodeops lab destroy`, then `nodeops lab up --real-hosts N`.",
+        )

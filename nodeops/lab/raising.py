@@ -25,7 +25,7 @@ from nodeops.lab.hypervisor.settings import (
     write_settings,
 )
 from nodeops.lab.layout import LOCK, Layout, forget, read_layout, unwritable
-from nodeops.lab.options import LabOptions
+from nodeops.lab.options import LabOptions, read_options
 from nodeops.lab.processes import (
     Program,
     alive,
@@ -37,6 +37,12 @@ from nodeops.lab.processes import (
     recorded,
     stop,
 )
+from nodeops.lab.real import config as real_config
+from nodeops.lab.real import furniture as real_furniture
+from nodeops.lab.real import hosts as real_hosts
+from nodeops.lab.real import needs as real_needs
+from nodeops.lab.real.base import make_base
+from nodeops.lab.real.places import RealLab
 
 ANSWER_SECONDS = 120.0
 HOST_SECONDS = 180.0
@@ -85,19 +91,27 @@ def raise_lab(layout: Layout, options: LabOptions, say: Say, *, install: bool) -
     """
     if ended := end_orphans(layout.root, _compute_pids(layout)):
         say(f"ended {ended} processes that an interrupted command left")
+    if options.real_hosts:
+        real_needs.require(say, layout.logs / "apt.out", install=install)
     missing = packages.missing_packages()
     packages.install_packages(missing, say, layout.logs / "apt.out", allowed=install)
-    packages.make_environment(layout, say, layout.logs / "environment.out")
-    write_all(layout, options)
-    catalogue.write_clouds_yaml(layout)
-    _write_hosts(layout, options)
-    _servers(layout, say)
-    databases.make_all(layout, say)
+    with ThreadPoolExecutor(1) as pool:
+        tree = pool.submit(make_base, RealLab(layout), say) if options.real_hosts else None
+        packages.make_environment(layout, say, layout.logs / "environment.out")
+        write_all(layout, options)
+        if options.real_hosts:
+            real_config.write_control_plane(layout)
+        catalogue.write_clouds_yaml(layout)
+        _write_hosts(layout, options)
+        _servers(layout, say)
+        databases.make_all(layout, say)
+        if tree:
+            tree.result()
     with catalogue.refusals_told(layout):
-        since = _services(layout, say)
+        since = _services(layout, options, say)
         cloud = catalogue.connect(layout, direct=True)
         with ThreadPoolExecutor(1) as pool:
-            furnished = pool.submit(furniture.furnish, layout, catalogue.connect(layout, direct=True))
+            furnished = pool.submit(_furnish, layout, options)
             _await_hosts(layout, cloud, since, say)
             furnished.result()
         furniture.arrange(cloud, options.host_names)
@@ -107,7 +121,11 @@ def raise_lab(layout: Layout, options: LabOptions, say: Say, *, install: bool) -
 
 def lower_lab(layout: Layout, say: Say) -> None:
     """End every process of the lab, also those nobody remembers."""
-    hosts = [program.name for program in services.hosts(layout)]
+    real = read_options(layout).real_hosts
+    hosts = [] if real else [program.name for program in services.hosts(layout)]
+    if real:
+        say("cutting the power of the real hosts")
+        real_hosts.end_all(layout)
     below = ["rabbitmq", "mariadb"]
     names = recorded(layout)
     between = [name for name in names if name not in {*hosts, *below, "epmd"}]
@@ -162,11 +180,25 @@ def parts(layout: Layout) -> list[Part]:
     wanted = [*below, *services.apis(layout), *services.workers(layout), services.proxy(layout)]
     return [
         Part(program.name, alive(layout, program.name), program.port)
-        for program in [*wanted, *services.hosts(layout)]
+        for program in [*wanted, *_host_programs(layout)]
     ]
 
 
+def _host_programs(layout: Layout) -> list[Program]:
+    real = read_options(layout).real_hosts
+    return real_hosts.programs(layout) if real else services.hosts(layout)
+
+
+def _furnish(layout: Layout, options: LabOptions) -> None:
+    cloud = catalogue.connect(layout, direct=True)
+    if options.real_hosts:
+        real_furniture.furnish(RealLab(layout), cloud)
+    furniture.furnish(layout, cloud)
+
+
 def _write_hosts(layout: Layout, options: LabOptions) -> None:
+    if options.real_hosts:
+        return
     settings = read_settings(layout.root) if settings_file(layout.root).exists() else Settings()
     shapes = {shape.name: shape for shape in settings.hosts}
     for name in options.host_names:
@@ -191,35 +223,40 @@ def _servers(layout: Layout, say: Say) -> None:
         await_port(layout, program, ANSWER_SECONDS)
     if ensure(layout, messages[-1]):
         # Whoever asked the broker that is gone would wait a minute for an answer.
-        for together in (services.hosts(layout), services.workers(layout)):
+        simulated_hosts = [] if read_options(layout).real_hosts else services.hosts(layout)
+        for together in (simulated_hosts, services.workers(layout)):
             _stop_all(layout, [program.name for program in together])
     mariadb.start(layout)
 
 
-def _services(layout: Layout, say: Say) -> datetime:
+def _services(layout: Layout, options: LabOptions, say: Say) -> datetime:
     """Start what is not running, and return since when the hosts have to have reported.
 
     They start beside the APIs they do not need: a nova-compute first reports 5 s after its start.
     """
     say("starting the OpenStack services")
     identity, placement, *others = services.apis(layout)
-    launcher, agents = services.hosts(layout)
+    launcher, agents = (None, None) if options.real_hosts else services.hosts(layout)
     for program in (identity, services.proxy(layout)):
         ensure(layout, program)
     await_port(layout, rabbitmq.programs(layout)[-1], ANSWER_SECONDS)
-    for program in [placement, *services.workers(layout), *others, agents]:
+    for program in [placement, *services.workers(layout), *others, *([agents] if agents else [])]:
         ensure(layout, program)
     await_port(layout, identity, ANSWER_SECONDS)
     catalogue.register(layout)
     await_port(layout, placement, ANSWER_SECONDS)
-    since = datetime.now(UTC) if ensure(layout, launcher) else LONG_AGO
+    since = datetime.now(UTC) if launcher and ensure(layout, launcher) else LONG_AGO
     for program in others:
         await_port(layout, program, ANSWER_SECONDS)
+    if options.real_hosts:
+        say("booting the real hosts")
+        began = datetime.now(UTC)
+        since = began if real_hosts.raise_hosts(layout, options) else LONG_AGO
     return since
 
 
 def _await_hosts(layout: Layout, cloud: Any, since: datetime, say: Say) -> None:
-    say("waiting for the simulated hosts")
+    say("waiting for the hosts")
     deadline = time.monotonic() + HOST_SECONDS
     wanted = {
         status.host for status in simulated.status(layout.root) if status.compute_wanted and status.power

@@ -1,0 +1,1 @@
+"""What runs inside a real host; its files are copied there."""

@@ -44,8 +44,8 @@ class FakeNeutron:
             vif_type = "unbound"
         server = self.nova.servers.get(port.server_id)
         there = vif_type == "ovs" and server is not None and server.host == host
-        if port.host == host and port.vif_type == vif_type:
-            # The row names this host already: nothing is bound anew.
+        if port.host == host and port.vif_type not in {"unbound", "binding_failed"}:
+            # The row names this host already: nothing is bound anew, whether the agent lives or not.
             bound = replace(port, device_owner=device_owner or port.device_owner)
         else:
             bound = replace(

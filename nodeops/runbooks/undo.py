@@ -237,7 +237,10 @@ class _Case:
 
     def _attachments(self, volumes: Sequence[Mapping[str, Any]]) -> dict[str, Json]:
         names = ("volume", "mapping", "old", "ours", "device", "multiattach")
-        said: list[Json] = [{name: each[name] for name in names} for each in volumes]
+        said: list[Json] = [
+            {name: each[name] for name in names} | ({"ours": ""} if each["ours"] == each["old"] else {})
+            for each in volumes
+        ]
         rows: list[Json] = [
             ["block_device_mapping", str(each["mapping"]), "attachment_id", each["ours"], each["old"]]
             for each in volumes

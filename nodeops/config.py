@@ -51,14 +51,18 @@ def inventory_candidates(environ: Mapping[str, str] = os.environ) -> tuple[Path,
     return (Path("inventory.ini"), home / "nodeops" / "inventory.ini", Path("/etc/nodeops/inventory.ini"))
 
 
-def inventory(named: str | None, environ: Mapping[str, str] = os.environ) -> Inventory:
-    """The inventory that was named, or the first that is found, or the empty one.
+def inventory(
+    named: str | None, environ: Mapping[str, str] = os.environ, *, lab: Path | None = None
+) -> Inventory:
+    """The inventory that was named, that of the lab whose cloud is meant, the first found, or none.
 
     Raises `ConfigurationError` for one that is named and not there, and for one that cannot be read.
     """
     path = named or environ.get(INVENTORY_VARIABLE)
     if path:
         return load(Path(path).expanduser())
+    if lab is not None and lab.is_file():
+        return load(lab)
     for candidate in inventory_candidates(environ):
         if os.path.lexists(candidate):
             return load(candidate)
@@ -118,7 +122,7 @@ def journal_url(
 
 
 def database_url(name: str, place: Place | None, environ: Mapping[str, str] = os.environ) -> str | None:
-    """SQLAlchemy's URL of the `nova`, `nova_api` or `neutron` database of a host; None when there is none.
+    """SQLAlchemy's URL of the `nova`, `nova_api`, `neutron` or `cinder` database of a host, None without one.
 
     `NODEOPS_NOVA_DATABASE` and its like are stronger than the inventory. The answer may hold a password.
     """

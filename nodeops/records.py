@@ -120,7 +120,7 @@ class ServerRecord:
     migration_context: bool = False
     """A resize that is not finished."""
     numa: bool = False
-    """Its NUMA topology has pinned CPUs, dedicated cells or huge pages of the old host."""
+    """It has a NUMA topology: its cells, pinned CPUs and pages are those of the old host."""
     pci: bool = False
     """PCI requests or devices."""
     resources: bool = False
@@ -167,7 +167,7 @@ class ServerRewrite:
     """Column -> value that `instances` must still have: host, node, vm_state, task_state and, where it has
     one, updated_at (in the form of `ServerRecord.updated_at`)."""
     changed: Mapping[str, Any]
-    """Column -> new value: host, node, launched_on, availability_zone, task_state, power_state (NOSTATE, for a
+    """Column -> new value: host, node, launched_on, availability_zone, task_state, power_state (NOSTATE for a
     server that is to be started on the target: so its having run there is seen) and, where the schema has
     it, compute_id. The writer sets `updated_at`; a restore puts back exactly these columns."""
     tombstone: Mapping[str, Any]
@@ -183,7 +183,7 @@ class BindingRewrite:
     source: str
     target: str
     unbind: bool = False
-    """Set vif_type `unbound` and vif_details empty, for Neutron is told next and shall bind anew (docs/adr)."""
+    """Leave them unbound: Neutron is told next and shall bind anew (docs/adr)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +228,10 @@ class RecordsView(Protocol):
         ...
 
     def tombstones(self, source: str) -> tuple[TombstoneRecord, ...]: ...
+
+    def tombstone(self, uuid: str, source: str) -> TombstoneRecord | None:
+        """One of them, fresh."""
+        ...
 
     def images(self, server_ids: Sequence[str], near: str) -> Mapping[str, Images]:
         """Before-images of these servers, by id."""

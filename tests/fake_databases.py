@@ -78,6 +78,9 @@ class FakeRecords:
             if m.type == "evacuation" and m.source == source
         )
 
+    def tombstone(self, uuid: str, source: str) -> TombstoneRecord | None:
+        return next((each for each in self.tombstones(source) if each.uuid == uuid), None)
+
     def images(self, server_ids: Sequence[str], near: str) -> Mapping[str, Images]:
         self._node(near)
         return {each: self._images(each) for each in server_ids if each in self.nova.servers}

@@ -110,8 +110,7 @@ def changed_since(record: ServerRecord, expected: Mapping[str, Any]) -> str:
 
 def tombstone_of(view: View, near: str, rewrite: ServerRewrite) -> TombstoneRecord | None:
     """The one this rewrite wrote."""
-    uuid = rewrite.tombstone["uuid"]
-    return next((each for each in view.records.tombstones(near) if each.uuid == uuid), None)
+    return view.records.tombstone(str(rewrite.tombstone["uuid"]), near)
 
 
 def of_database(error: ApiError) -> Look:

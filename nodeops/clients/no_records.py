@@ -12,10 +12,11 @@ class NoRecords:
     def __getattr__(self, name: str) -> Callable[..., NoReturn]:
         if name.startswith("_"):
             raise AttributeError(name)
-        return _refuse
+        return not_configured
 
 
-def _refuse(*_: object, **__: object) -> NoReturn:
+def not_configured(*_: object, **__: object) -> NoReturn:
+    """Raises `ConfigurationError` that names what to set."""
     raise ConfigurationError(
         "databases of nova and neutron: no address is configured",
         hint=(

@@ -38,9 +38,17 @@ class Place:
     nova_host: str
     """As Nova has it."""
     address: str
-    port: int = 22
+    port: int | None = None
+    """Of sshd; None: as ssh_config says, else 22."""
     user: str | None = None
-    """None: as whoever runs nodeops."""
+    """None: as ssh_config says, else as whoever runs nodeops."""
+    ssh_key: str | None = None
+    """A private key's file."""
+    ssh_jump: str | None = None
+    """[USER@]HOST[:PORT], several with commas."""
+    ssh_known_hosts: str | None = None
+    sudo: bool | None = None
+    """None: unless the user is root."""
     storage: Storage = Storage.UNKNOWN
     rate_mib: float | None = None
     """Of one live migration, in MiB/s."""
@@ -48,9 +56,13 @@ class Place:
     service_manager: ServiceManager = ServiceManager.SYSTEMD
     nova_compute_unit: str = UNITS[ServiceManager.SYSTEMD]
     fence_command: str | None = None
-    """With {host} and {address} still to be filled in."""
+    """With {host}, {address} and {action} still to be filled in."""
+    power_status_command: str | None = None
+    """With {host} and {address}; None: the fence command asks."""
+    inquest_command: str | None = None
+    """With {host} and {address}."""
     databases: Mapping[str, DatabaseUrl] = field(default_factory=dict)
-    """By name: nova, nova_api, neutron."""
+    """By name: nova, nova_api, neutron, cinder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,17 +180,23 @@ def _place(host: str, values: Mapping[str, Any]) -> Place:
         name=host,
         nova_host=values.get("nodeops_nova_host", host),
         address=values.get("ansible_host", host),
-        port=values.get("ansible_port", 22),
+        port=values.get("ansible_port"),
         user=values.get("nodeops_ssh_user", values.get("ansible_user")),
+        ssh_key=values.get("nodeops_ssh_key", values.get("ansible_ssh_private_key_file")),
+        ssh_jump=values.get("nodeops_ssh_jump"),
+        ssh_known_hosts=values.get("nodeops_ssh_known_hosts"),
+        sudo=values.get("nodeops_ssh_sudo"),
         storage=values.get("nodeops_storage", Storage.UNKNOWN),
         rate_mib=values.get("nodeops_migration_rate"),
         instances_path=values.get("nodeops_instances_path", "/var/lib/nova/instances"),
         service_manager=manager,
         nova_compute_unit=values.get("nodeops_nova_compute_unit", UNITS[manager]),
         fence_command=values.get("nodeops_fence_command"),
+        power_status_command=values.get("nodeops_power_status_command"),
+        inquest_command=values.get("nodeops_inquest_command"),
         databases={
             name: values[f"nodeops_{name}_database"]
-            for name in ("nova", "nova_api", "neutron")
+            for name in ("nova", "nova_api", "neutron", "cinder")
             if f"nodeops_{name}_database" in values
         },
     )

@@ -6,7 +6,7 @@ Each reader takes a value as Ansible types it (a string, or what looks like a Py
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -49,6 +49,10 @@ _UNIT = re.compile(r"[A-Za-z0-9@_.:-]+")
 _DATABASES = ("mysql", "mariadb", "postgresql", "sqlite")
 _SECRET_KEYS = frozenset({"password", "passwd"})
 _MAX_PORT = 65535
+_PLACE_HOLDERS = {2: "{host} and {address}", 3: "{host}, {address} and {action}"}
+_TRUE = frozenset({"yes", "true", "on", "1"})
+_FALSE = frozenset({"no", "false", "off", "0"})
+_HOP = re.compile(r"(?:[^@,\s:-][^@,\s:]*@)?(?:\[[0-9a-fA-F:]+\]|[^@,\s:\[\]-][^@,\s:\[\]]*)(?::\d{1,5})?")
 
 
 def text(value: Any) -> str:
@@ -101,19 +105,65 @@ def unit(value: Any) -> str:
     return text(value)
 
 
+def path(value: Any) -> str:
+    """Absolute, or below the home of whoever runs nodeops."""
+    if not (text(value).startswith("~/") or PurePosixPath(text(value)).is_absolute()):
+        raise ValueError("is no absolute path")
+    return text(value)
+
+
+def truth(value: Any) -> bool:
+    """As Ansible reads it, typed already or as a word (`ansible/module_utils/parsing/convert_bool.py`)."""
+    word = str(value).lower()
+    if word not in _TRUE | _FALSE:
+        raise ValueError("is neither yes nor no")
+    return word in _TRUE
+
+
+def jump(value: Any) -> str:
+    """[USER@]HOST[:PORT], several in their order with commas, as ssh's ProxyJump takes them."""
+    hops = text(value).split(",")
+    if not all(_HOP.fullmatch(hop) for hop in hops):
+        raise ValueError("is no [USER@]HOST[:PORT]")
+    return ",".join(hops)
+
+
 def command(value: Any) -> str:
     """A command line that may name {host} and {address}, and has no password in it."""
+    return _command(value, frozenset({"host", "address"}))
+
+
+def fence_command(value: Any) -> str:
+    """As `command`, with {action} too."""
+    return _command(value, frozenset({"host", "address", "action"}))
+
+
+def _command(value: Any, known: frozenset[str]) -> str:
     written = text(value)
     try:
         words = shlex.split(written)
         fields = {name for _, name, _, _ in Formatter().parse(written) if name is not None}
     except ValueError as error:
         raise ValueError(f"is no command line ({str(error).lower()})") from None
-    if fields - {"host", "address"}:
-        raise ValueError("has a place holder other than {host} and {address}")
-    if any(word == "-P" or word.startswith(("--password", "--passwd")) for word in words):
+    if not words:
+        raise ValueError("is no command line")
+    if fields - known:
+        raise ValueError(f"has a place holder other than {_PLACE_HOLDERS[len(known)]}")
+    if _has_password(words):
         raise ValueError("has a password on its command line, where every user of the machine can see it")
     return written
+
+
+def _has_password(words: Sequence[str]) -> bool:
+    """As ipmitool, fence agents and curl take one; -p is a port elsewhere."""
+    short = {"-P", "-p"} if words[0].rpartition("/")[2].startswith("fence_") else {"-P"}
+    return any(
+        word in short
+        or word.startswith(("--password", "--passwd"))
+        or ("://" in word and urlsplit(word).password is not None)
+        or (before in {"-u", "--user"} and ":" in word)
+        for before, word in zip(("", *words), words, strict=False)
+    )
 
 
 def database_url(value: Any) -> DatabaseUrl:
@@ -135,6 +185,10 @@ def has_password(url: str) -> bool:
     return parts.password is not None or any(key.lower() in _SECRET_KEYS for key, _ in parse_qsl(parts.query))
 
 
+ELSEWHERE_HINT = (
+    "Let it read its password from a file (ipmitool -f FILE, curl --netrc-file FILE) or its environment "
+    "(ipmitool -E)."
+)
 DATABASE_HINT = (
     "Keep the password elsewhere: ?read_default_file=/etc/nodeops/mysql.cnf in the URL, "
     "file:/etc/nodeops/database.url, or the environment variable {environment}."
@@ -199,18 +253,73 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "nodeops_fence_command",
-        "Powers the host off for certain; {host} and {address} are filled in",
-        "ipmitool -I lanplus -H {host}-bmc -U nodeops -f /etc/nodeops/bmc chassis power off",
+        "Asks for the host's power and switches it; {host} and {address} are filled in, and {action}: "
+        "status, off, on or cycle. Without {action} it can only power off",
+        "ipmitool -I lanplus -H {host}-bmc -U nodeops -f /etc/nodeops/bmc chassis power {action}",
+        fence_command,
+        hint=ELSEWHERE_HINT,
+    ),
+    Variable(
+        "nodeops_power_status_command",
+        "Asks for the host's power, where the fence command cannot; {host} and {address} are filled in",
+        "curl -fsS --netrc-file /etc/nodeops/netrc https://{host}-bmc/redfish/v1/Systems/1",
         command,
-        hint="Let it read its password from a file (ipmitool -f FILE) or its environment (ipmitool -E).",
+        "the fence command with {action} as status",
+        hint=ELSEWHERE_HINT,
+    ),
+    Variable(
+        "nodeops_inquest_command",
+        "What else knows whether the host lives: exit code 0 alive, 1 together with the word dead on stdout "
+        "dead, all else cannot tell; {host} and {address} are filled in",
+        "/etc/nodeops/is-alive {host}",
+        command,
+        hint=ELSEWHERE_HINT,
     ),
     Variable("nodeops_ssh_user", "Who to log in as", "nodeops", text, "ansible_user"),
+    Variable(
+        "nodeops_ssh_key",
+        "Private key to log in with",
+        "/etc/nodeops/id_ed25519",
+        path,
+        "ansible_ssh_private_key_file, else ssh's own and the agent's",
+        "Write an absolute path, or one that begins with ~/.",
+    ),
+    Variable(
+        "nodeops_ssh_jump",
+        "Host to go through, [USER@]HOST[:PORT]; several with commas",
+        "nodeops@bastion.example.org",
+        jump,
+        "ProxyJump of ssh_config",
+    ),
+    Variable(
+        "nodeops_ssh_known_hosts",
+        "File with the hosts' keys, beside ssh's own",
+        "/etc/nodeops/known_hosts",
+        path,
+        hint="Write an absolute path, or one that begins with ~/.",
+    ),
+    Variable(
+        "nodeops_ssh_sudo",
+        "Whether who logs in has to use sudo, which must not ask for a password",
+        "no",
+        truth,
+        "yes, unless it is root",
+        "Write yes or no.",
+    ),
     Variable("ansible_host", "Address to log in to", "192.0.2.11", text, "the name in the inventory"),
-    Variable("ansible_port", "Port of sshd", "22", port, "22"),
-    Variable("ansible_user", "Who to log in as", "ubuntu", text, "the user who runs nodeops"),
+    Variable("ansible_port", "Port of sshd", "22", port, "Port of ssh_config, else 22"),
+    Variable("ansible_user", "Who to log in as", "ubuntu", text, "User of ssh_config, else who runs nodeops"),
+    Variable(
+        "ansible_ssh_private_key_file",
+        "Private key to log in with",
+        "/etc/nodeops/id_ed25519",
+        text,
+        "ssh's own",
+    ),
     _database("nova_database", "Database of the host's Nova cell"),
     _database("nova_api_database", "Nova's API database"),
     _database("neutron_database", "Neutron's database"),
+    _database("cinder_database", "Cinder's database: how its storage knows the hosts"),
     _database("journal", "Where runs are recorded; the same for every host, so in [all:vars]"),
 )
 

@@ -1,0 +1,85 @@
+"""Which cell a host and a server are in, and where its database is: Nova's API database says."""
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from sqlalchemy import select
+
+from nodeops.clients.databases.link import Link
+from nodeops.clients.databases.rows import batches
+from nodeops.errors import ConfigurationError
+
+CELL0 = "00000000-0000-0000-0000-000000000000"
+"""Where servers are that were never placed; no host is in it."""
+
+
+class Cells:
+    """Reads `cell_mappings`, `host_mappings` and `instance_mappings`."""
+
+    def __init__(self, api: Link) -> None:
+        self.api = api
+
+    def of_host(self, host: str) -> str:
+        """UUID of its cell; empty when it is mapped to none. Names are compared exactly."""
+        hosts, cells = self.api.table("host_mappings"), self.api.table("cell_mappings")
+        query = (
+            select(hosts.c.host, cells.c.uuid)
+            .join_from(hosts, cells, hosts.c.cell_id == cells.c.id)
+            .where(hosts.c.host == host)
+        )
+        found = [row.uuid for row in self.api.read(query) if row.host == host and row.uuid != CELL0]
+        return found[0] if found else ""
+
+    def of_servers(self, server_ids: Sequence[str]) -> dict[str, str]:
+        """UUID of the cell of each that is mapped."""
+        servers, cells = self.api.table("instance_mappings"), self.api.table("cell_mappings")
+        queries = [
+            select(servers.c.instance_uuid, cells.c.uuid)
+            .join_from(servers, cells, servers.c.cell_id == cells.c.id)
+            .where(servers.c.instance_uuid.in_(ids))
+            for ids in batches(server_ids)
+        ]
+        return {row.instance_uuid: row.uuid for row in self.api.read(*queries)}
+
+    def url(self, cell: str, template_values: str | None) -> str:
+        """The cell's database. Raises `ConfigurationError` for a template that cannot be filled in."""
+        cells = self.api.table("cell_mappings")
+        found = self.api.read(select(cells.c.database_connection).where(cells.c.uuid == cell))
+        if not found or not found[0].database_connection:
+            raise ConfigurationError(
+                f"cell {cell}: nova's API database does not say where its database is",
+                hint="Set nodeops_nova_database of its hosts in the inventory.",
+            )
+        return filled(str(found[0].database_connection), template_values, cell)
+
+
+def filled(url: str, values: str | None, cell: str) -> str:
+    """A mapping may be a template of the parts of `[database]/connection`.
+
+    `nova/objects/cell_mapping.py`, `_format_url`.
+    """
+    if "{" not in url:
+        return url
+    parts = urlsplit(values or "")
+    try:
+        return url.format(
+            **(
+                {
+                    "scheme": parts.scheme,
+                    "username": parts.username or "",
+                    "password": parts.password or "",
+                    "hostname": parts.hostname or "",
+                    "port": parts.port or "",
+                    "path": parts.path.lstrip("/"),
+                    "query": parts.query,
+                    "fragment": parts.fragment,
+                }
+                if values
+                else {}
+            )
+        )
+    except (KeyError, IndexError, ValueError):
+        raise ConfigurationError(
+            f"cell {cell}: the address of its database is a template",
+            hint="Set nodeops_nova_database of its hosts in the inventory: the cell's own database.",
+        ) from None

@@ -1,0 +1,196 @@
+"""One database: how it is reached, its tables as they are, and transactions that end well or not at all."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Executable,
+    MetaData,
+    Table,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    select,
+)
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from nodeops.errors import ConfigurationError, DatabaseError
+
+Value = TypeVar("Value")
+
+CONNECT_SECONDS, ANSWER_SECONDS, LOCK_SECONDS = 10, 60, 10
+ATTEMPTS = 5
+FIRST_PAUSE = 0.1
+"""Seconds before the second attempt; doubled for each further one."""
+RETRYABLE = frozenset({1205, 1213, "40001", "40P01", "55P03"})
+"""Lock wait timeout, deadlock (also Galera's certification, at the commit), serialization failure."""
+DENIED = frozenset({1044, 1045, 1142, 1143, 1227, "28P01", "28000", "42501"})
+DRIVERS = {"mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql", "postgresql": "postgresql+psycopg"}
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "pymysql": {
+        "connect_timeout": CONNECT_SECONDS,
+        "read_timeout": ANSWER_SECONDS,
+        "write_timeout": ANSWER_SECONDS,
+    },
+    "psycopg": {
+        "connect_timeout": CONNECT_SECONDS,
+        "options": f"-c statement_timeout={ANSWER_SECONDS}s -c lock_timeout={LOCK_SECONDS}s -c timezone=UTC",
+    },
+}
+
+
+class Link:
+    """One database. Raises `DatabaseError` for what it does not answer; no password is ever in its words."""
+
+    def __init__(self, url: str, name: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.name = name
+        """In words for the operator, such as `nova's database of cell1`."""
+        self.engine = _engine(url, name)
+        self._sleep = sleep
+        self._tables: dict[str, Table] = {}
+        self._names: frozenset[str] | None = None
+
+    def __repr__(self) -> str:
+        return f"Link({self.engine.url.render_as_string(hide_password=True)!r})"
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def table(self, name: str) -> Table:
+        """As it is in this database. Raises `DatabaseError` when it has no such table."""
+        if name not in self._tables:
+            with self._words():
+                self._tables[name] = Table(name, MetaData(), autoload_with=self.engine, resolve_fks=False)
+        return self._tables[name]
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a table: some came with later releases."""
+        if self._names is None:
+            with self._words():
+                self._names = frozenset(inspect(self.engine).get_table_names())
+        return name in self._names
+
+    def heads(self) -> tuple[str, ...]:
+        """`alembic_version`: one row, two in Neutron's database."""
+        version = self.table("alembic_version")
+        return tuple(sorted(row.version_num for row in self.read(select(version.c.version_num))))
+
+    def read(self, *queries: Any) -> list[Any]:
+        """All rows of all queries, in one transaction."""
+        with self._words(), self.engine.connect() as connection:
+            return [row for query in queries for row in connection.execute(query)]
+
+    def write(self, change: Callable[[Connection], Value]) -> Value:
+        """Make the change in one transaction, whole or not at all.
+
+        Deadlocks, Galera's refusals and lost connections are tried again from the beginning. Only a
+        connection that is lost at the commit leaves the outcome open: `DatabaseError.ambiguous`.
+        """
+        for attempt in range(ATTEMPTS):
+            committing = False
+            try:
+                with self.engine.connect() as connection:
+                    transaction = connection.begin()
+                    value = change(connection)
+                    committing = True
+                    transaction.commit()
+                    return value
+            except DBAPIError as error:
+                lost = error.connection_invalidated
+                if lost and committing:
+                    raise self.error(error, ambiguous=True) from None
+                again = code_of(error) in RETRYABLE or lost
+                if not again or attempt == ATTEMPTS - 1:
+                    raise self.error(error) from None
+            except SQLAlchemyError as error:
+                raise self.error(error) from None
+            self._sleep(FIRST_PAUSE * 2**attempt)
+        raise AssertionError("unreachable")
+
+    def allowed(self, statement: Executable) -> bool:
+        """Whether this account may do it: it is tried in a transaction that is taken back."""
+        try:
+            with self.engine.connect() as connection:
+                transaction = connection.begin()
+                connection.execute(statement)
+                transaction.rollback()
+        except DBAPIError as error:
+            if code_of(error) in DENIED:
+                return False
+            raise self.error(error) from None
+        return True
+
+    def error(self, error: SQLAlchemyError, *, ambiguous: bool = False) -> DatabaseError:
+        """The driver's own words in one line, without the statement and its values."""
+        origin = getattr(error, "orig", None) or error
+        lines = str(origin).strip().splitlines()
+        code = code_of(error)
+        hint = (
+            "Look at the account's password and rights."
+            if code in DENIED
+            else "Is the address right, and does the database answer from here?"
+        )
+        return DatabaseError(f"{self.name}: {lines[0] if lines else code}", hint=hint, ambiguous=ambiguous)
+
+    @contextmanager
+    def _words(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise self.error(error) from None
+
+
+def code_of(error: SQLAlchemyError) -> int | str | None:
+    """MariaDB's error number or PostgreSQL's state."""
+    origin = getattr(error, "orig", None)
+    state = getattr(origin, "sqlstate", None)
+    if state is not None:
+        return str(state)
+    first = origin.args[0] if origin is not None and origin.args else None
+    return first if isinstance(first, int) else None
+
+
+def parsed(url: str, name: str) -> URL:
+    """With the driver nodeops has, whichever the OpenStack service uses. Raises `ConfigurationError`."""
+    try:
+        found = make_url(url)
+    except ArgumentError:
+        raise ConfigurationError(
+            f"{name}: no database URL", hint="Write it as mysql+pymysql://USER@HOST/DATABASE."
+        ) from None
+    backend = found.get_backend_name()
+    if backend not in DRIVERS:
+        raise ConfigurationError(
+            f"{name} on {backend} is not supported", hint="OpenStack's databases are MariaDB or PostgreSQL."
+        )
+    return found.set(drivername=DRIVERS[backend])
+
+
+def _engine(url: str, name: str) -> Engine:
+    where = parsed(url, name)
+    driver = where.get_driver_name()
+    # What the URL says is stronger than our defaults.
+    options = {key: value for key, value in _OPTIONS[driver].items() if key not in where.query}
+    try:
+        engine = create_engine(where, pool_size=1, max_overflow=1, pool_pre_ping=True, connect_args=options)
+    except (NoSuchModuleError, ModuleNotFoundError, ArgumentError) as error:
+        raise ConfigurationError(
+            f"{name}: {error}", hint="For PostgreSQL install nodeops[postgresql]."
+        ) from None
+    if driver == "pymysql":
+        event.listen(engine, "connect", _settle_mariadb)
+    return engine
+
+
+def _settle_mariadb(connection: Any, _record: Any) -> None:
+    """Waits are bounded; on Galera a read sees all that was committed on any node before it."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {LOCK_SECONDS}, time_zone = '+00:00'")
+        if cursor.execute("SHOW VARIABLES LIKE 'wsrep_sync_wait'"):
+            cursor.execute("SET SESSION wsrep_sync_wait = 1")

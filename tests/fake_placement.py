@@ -24,7 +24,7 @@ class FakePlacement:
         if consumer in self.held:
             return self.held[consumer]
         server = self.nova.servers.get(consumer)
-        if server is None or server.host is None:
+        if server is None or server.host not in self.nova.hosts:
             return {}
         return {self.provider(server.host): shape(server)}
 

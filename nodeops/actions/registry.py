@@ -10,6 +10,7 @@ from nodeops.actions.cold_migrate import ColdMigrate
 from nodeops.actions.confirm_resize import ConfirmResize
 from nodeops.actions.evacuate import Evacuate
 from nodeops.actions.force_down import ForceDown
+from nodeops.actions.leftovers import LEFTOVERS
 from nodeops.actions.live_migrate import LiveMigrate
 from nodeops.actions.power import POWER, ResetState
 from nodeops.actions.reboot import RebootHard
@@ -51,6 +52,7 @@ _ALL: tuple[Action, ...] = (
     TellNeutron(),
     RestoreRecords(),
     MoveAllocation("restore-allocation"),
+    *LEFTOVERS,
 )
 
 ACTIONS: Mapping[str, Action] = {action.name: action for action in _ALL}

@@ -3,7 +3,9 @@
 import logging
 import os
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,9 +18,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from nodeops.clients.cloud import Cloud
+    from nodeops.clients.databases import DatabaseRecords
     from nodeops.engine.clock import Clock
     from nodeops.engine.journal import Journal
     from nodeops.engine.signals import Stop
+    from nodeops.gather.inquest import Patience
+    from nodeops.senses import PowerSwitch, Senses
     from nodeops.world import World
 
 SECRETS = frozenset({"password", "passcode", "token", "application_credential_secret"})
@@ -35,6 +40,7 @@ class Desk:
         self._inventory: Inventory | None = None
         self._journal: Journal | None = None
         self._cloud: Cloud | None = None
+        self._aside = False
 
     @classmethod
     def of(cls, ctx: Any) -> Self:
@@ -64,7 +70,7 @@ class Desk:
     def inventory(self) -> Inventory:
         """Raises `ConfigurationError`."""
         if self._inventory is None:
-            self._inventory = config.inventory(self.said.inventory)
+            self._inventory = config.inventory(self.said.inventory, lab=_lab_inventory(self._cloud_name))
             for words in self._inventory.warnings:
                 self.err().print(f"warning: {words}", soft_wrap=True)
         return self._inventory
@@ -85,10 +91,22 @@ class Desk:
         if self._cloud is None:
             # Else the libraries' warnings come on stderr between our words.
             logging.getLogger().addHandler(logging.NullHandler())
-            _find_lab(str(self.said.cloud.get("cloud") or os.environ.get("OS_CLOUD") or ""))
+            _find_lab(self._cloud_name)
             self._cloud = connect(self.said.cloud)
             self._stack.callback(self._cloud.close)
+            self._cloud.use_records(self._databases())
         return self._cloud
+
+    def _databases(self) -> "DatabaseRecords":
+        """Nothing is opened before it is asked, and an address that is missing is told of then."""
+        from nodeops.clients.databases import DatabaseRecords
+
+        def url(name: str, host: str) -> str | None:
+            return config.database_url(name, self.inventory().place(host))
+
+        databases = DatabaseRecords(url)
+        self._stack.callback(databases.close)
+        return databases
 
     def requests(self) -> int:
         """HTTP requests so far, those for the token included."""
@@ -97,6 +115,28 @@ class Desk:
     def world(self) -> "World":
         """The same cloud, as runbooks and actions know it."""
         return self.cloud()
+
+    def now(self) -> float:
+        """The cloud's time, seconds since the epoch."""
+        return self.cloud().now()
+
+    def senses(self) -> "Senses":
+        """What can be asked of hosts themselves."""
+        from nodeops.clients.senses import HostSenses
+
+        return HostSenses(self.inventory())
+
+    def power_switch(self) -> "PowerSwitch":
+        """What powers hosts off and on."""
+        from nodeops.clients.senses import HostSenses
+
+        return HostSenses(self.inventory())
+
+    def patience(self) -> "Patience":
+        """How long the signs of a host's life are waited for."""
+        from nodeops.gather.inquest import Patience
+
+        return Patience()
 
     def clock(self, stop: "Stop") -> "Clock":
         """What a run tells the time by."""
@@ -108,7 +148,20 @@ class Desk:
         """Where data goes."""
         from nodeops.report.console import console
 
-        return console(sys.stdout, colour=self.said.colour)
+        return console(sys.stderr if self._aside else sys.stdout, colour=self.said.colour)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What is shown meanwhile is on the way to the result, and goes to stderr."""
+        self._aside = True
+        try:
+            yield
+        finally:
+            self._aside = False
+
+    @property
+    def _cloud_name(self) -> str:
+        return str(self.said.cloud.get("cloud") or os.environ.get("OS_CLOUD") or "")
 
     def err(self) -> "Console":
         """Where progress and questions go."""
@@ -126,3 +179,15 @@ def _find_lab(cloud: str) -> None:
     found = lab_cloud_config(cloud)
     if found is not None:
         os.environ["OS_CLIENT_CONFIG_FILE"] = str(found)
+
+
+def _lab_inventory(cloud: str) -> Path | None:
+    """What a lab's own inventory says of its hosts, when its cloud is the one that is chosen."""
+    if not cloud:
+        return None
+    from nodeops.lab.layout import lab_cloud_config
+
+    found, chosen = lab_cloud_config(cloud), os.environ.get("OS_CLIENT_CONFIG_FILE")
+    if found is None or (chosen and Path(chosen).resolve() != found.resolve()):
+        return None
+    return found.with_name("inventory.ini")

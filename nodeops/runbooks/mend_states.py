@@ -44,7 +44,7 @@ def plan_states(facts: StatesFacts, options: StatesOptions) -> Plan:
         raise ValueError(RUNBOOK)
     found = contradictions(facts, older_than=options.older_than)
     mended = {each.id: each for each in found if _mends(each, options)}
-    steps = [step for each in mended.values() for step in _steps(each, options)]
+    steps = [step for each in mended.values() for step in mend_steps(each, options)]
     return Plan(
         runbook=RUNBOOK,
         host=facts.host,
@@ -94,7 +94,8 @@ def _server(found: Mismatch, options: StatesOptions) -> ServerPlan:
     )
 
 
-def _steps(found: Mismatch, options: StatesOptions) -> Iterator[Step]:
+def mend_steps(found: Mismatch, options: StatesOptions) -> Iterator[Step]:
+    """The changes that end one contradiction, each after the one before."""
     needs: tuple[StepId, ...] = ()
     for mend in _mends(found, options):
         step = Step(

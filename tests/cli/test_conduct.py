@@ -52,6 +52,9 @@ class FakeDesk(Desk):
     def world(self) -> World:
         return self.fake
 
+    def now(self) -> float:
+        return self.fake.nova.clock.now()
+
     def clock(self, stop: Stop) -> Clock:  # noqa: ARG002 - the fake clock moves by itself
         return self.fake.nova.clock
 

@@ -6,6 +6,7 @@ Bands (`DESIGN`: exit codes answer "did anything change?"):
 100 a plan that has changes · 128+N ended by signal N.
 """
 
+from enum import StrEnum
 from http import HTTPStatus
 from typing import ClassVar
 
@@ -165,6 +166,43 @@ class ApiError(NodeopsError):
         self.ambiguous = ambiguous
 
 
+class SshReason(StrEnum):
+    """What stood between us and a command on a host."""
+
+    NO_ADDRESS = "no-address"
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"
+    HANGING = "hanging"
+    """It took the connection and said nothing."""
+    HOST_KEY_UNKNOWN = "host-key-unknown"
+    HOST_KEY_CHANGED = "host-key-changed"
+    AUTHENTICATION = "authentication"
+    SUDO = "sudo"
+    TIMED_OUT = "timed-out"
+    """The command did not end in time."""
+    LOST = "lost"
+    """The connection broke while the command ran."""
+    UNUSABLE = "unusable"
+    """The two programs have no way of speaking in common, or a configuration is broken."""
+
+
+class SshError(ApiError):
+    """A host could not be reached or used over SSH; nothing was sent.
+
+    `ambiguous` when a command was sent and how it ended is not known; `jump` when it was the jump host.
+    """
+
+    exit_code = 21
+    code = "ssh"
+
+    def __init__(
+        self, message: str, *, hint: str = "", reason: SshReason, ambiguous: bool = False, jump: bool = False
+    ) -> None:
+        super().__init__(message, hint=hint, ambiguous=ambiguous)
+        self.reason = reason
+        self.jump = jump
+
+
 class ForbiddenError(ApiError):
     """The cloud's policy forbids this account what is needed; nothing was sent."""
 
@@ -204,6 +242,20 @@ class FindingsError(NodeopsError):
 
     exit_code = 30
     code = "findings"
+
+
+class HostLivesError(NodeopsError):
+    """The host that was asked about lives; nothing was sent."""
+
+    exit_code = 34
+    code = "alive"
+
+
+class CannotTellError(NodeopsError):
+    """Nothing proves that the host is alive or dead: its servers may be running; nothing was sent."""
+
+    exit_code = 35
+    code = "cannot-tell"
 
 
 class TimedOutError(NodeopsError):

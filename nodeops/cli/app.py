@@ -36,6 +36,7 @@ class Root(LazyGroup):
             MAINTENANCE,
             "apply_app",
         ),
+        Entry("inquest", "nodeops.cli.inquest", "Is a host dead? What proves it?", DEAD, "inquest_app"),
         Entry(
             "failover",
             "nodeops.cli.failover",

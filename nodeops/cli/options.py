@@ -105,6 +105,7 @@ Confirm = Annotated[
         help="Instead of typing the host's name: of exactly this plan.",
     ),
 ]
+Fence = Annotated[bool, typer.Option("--fence", help="Power the host off, and prove that it is off.")]
 GiveBack = Annotated[
     bool, typer.Option("--give-back", help="Bring back what the last drain or failover moved away.")
 ]

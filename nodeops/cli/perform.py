@@ -82,7 +82,7 @@ def _execute(desk: Desk, agreed: Agreed, record: RunRecord, presenter: Presenter
             record,
             agreed.plan,
             desk.world(),
-            actions=ACTIONS,
+            actions={**ACTIONS, **agreed.task.actions(desk)},
             gates=GATES,
             options=agreed.task.limits,
             listener=watcher,

@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass, replace
 from importlib import import_module
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
+from nodeops.actions.action import Action
 from nodeops.cli import ask
 from nodeops.cli.desk import Desk
 from nodeops.engine.context import MoveLimits
@@ -79,6 +80,10 @@ class Task(ABC, Generic[Facts]):
             raise UsageError(f"{self.runbook} asks for no --confirm", hint="Say --yes to go ahead.")
         return replace(self, confirmed=confirmed)
 
+    def actions(self, desk: Desk) -> Mapping[str, Action]:  # noqa: ARG002 - for those that have any
+        """Actions that need more than the cloud, by the name that steps use."""
+        return {}
+
     def statements(self, desk: Desk, plan: Plan) -> tuple[str, ...]:  # noqa: ARG002 - for those that have any
         """SQL that the plan stands for, for who asks for a dry run."""
         return ()
@@ -100,6 +105,7 @@ TASKS: Mapping[str, str] = {
     "failover-database": "nodeops.cli.failover_database:FailoverDatabase",
     "undo": "nodeops.cli.undo_task:Undo",
     "readmit": "nodeops.cli.readmit_task:Readmit",
+    "fence": "nodeops.cli.fence_task:Fencing",
 }
 """By the name of the runbook; imported when needed."""
 

@@ -1,0 +1,64 @@
+"""An inquest from the desk: ask, conclude, show."""
+
+from nodeops.cli.desk import Desk
+from nodeops.cli.output import Format, document, text
+from nodeops.errors import CannotTellError, HostLivesError, NodeopsError
+from nodeops.facts import Inquest, Life
+from nodeops.gather.inquest import Patience, gather_clues
+from nodeops.report.inquest_view import inquest_document, inquest_lines, inquest_markdown
+from nodeops.runbooks.inquest import conclude, next_command
+from nodeops.runbooks.signs import read_signs
+from nodeops.senses import SOURCES
+
+
+def inquire(desk: Desk, host: str, *, patience: Patience | None = None) -> Inquest:
+    """Whether the host is dead, by all that can be asked now; what is asked is told on stderr.
+
+    Raises `UnknownHostError` and `ApiError` when Nova does not know the host or does not answer.
+    """
+    err = desk.err()
+    err.print(f"{host}: asking the cloud, its power, its address and the host itself", soft_wrap=True)
+
+    def told(source: str, answered: bool) -> None:
+        name = SOURCES.get(source, source)
+        err.print(f"  {name}: {'answered' if answered else 'no answer'}", soft_wrap=True)
+
+    clues = gather_clues(
+        desk.world(), desk.senses(), host, desk.now, told=told, patience=patience or desk.patience()
+    )
+    return conclude(host, read_signs(clues), at=clues.at)
+
+
+def show_inquest(desk: Desk, inquest: Inquest, output: Format) -> None:
+    """The result, and the verdict as an ending.
+
+    Raises `HostLivesError` or `CannotTellError`; returns for a host that is dead.
+    """
+    error = ending(desk, inquest)
+    code = error.exit_code if error else 0
+    following = following_words(desk, inquest)
+    if output is Format.JSON:
+        document(inquest_document(inquest, exit_code=code, following=following))
+    elif output is Format.MARKDOWN:
+        text(inquest_markdown(inquest, following))
+    else:
+        out = desk.out()
+        for each in inquest_lines(inquest):
+            out.print(each)
+        if error is None:
+            out.print(following, soft_wrap=True)
+    if error:
+        raise error
+
+
+def ending(desk: Desk, inquest: Inquest) -> NodeopsError | None:
+    """None for a host that is dead."""
+    if inquest.life is Life.DEAD:
+        return None
+    kind = HostLivesError if inquest.life is Life.ALIVE else CannotTellError
+    return kind(f"{inquest.host}: {inquest.life}", hint=following_words(desk, inquest))
+
+
+def following_words(desk: Desk, inquest: Inquest) -> str:
+    place = desk.inventory().place(inquest.host)
+    return next_command(inquest, can_fence=place is not None and place.fence_command is not None)

@@ -15,7 +15,8 @@ Compares vm_state (what Nova promises), task_state (what is under way) and
 power_state (what the hypervisor reports) of every server of a host, or of the
 cloud, with each other and with running migrations and actions. During a task
 a mismatch means nothing; a task that nothing works on any more is one.
-docs/mismatches.md lists them all.
+docs/mismatches.md lists them all. Of one host that the inventory has, its
+libvirt is asked too, over SSH: it is believed, and tells guests Nova has not.
 
 --fix makes the changes that the API allows: it shows each of them, asks once,
 makes them, and looks again. By default Nova's record follows the guest, which

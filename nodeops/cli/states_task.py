@@ -23,9 +23,14 @@ def nova_records(desk: Desk) -> StateRecords:
     return NovaRecords(desk.cloud())
 
 
-def no_hypervisors(desk: Desk) -> Hypervisors | None:  # noqa: ARG001 - the seam for those that look
-    """Nobody is configured to look at the hosts themselves."""
-    return None
+def configured_hypervisors(desk: Desk) -> Hypervisors | None:
+    """Those of hosts that the inventory has; None without an inventory."""
+    inventory = desk.inventory()
+    if not inventory.places:
+        return None
+    from nodeops.clients.domains import LibvirtDomains
+
+    return LibvirtDomains(inventory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +38,14 @@ class Sources:
     """Who is asked; tests put theirs here."""
 
     records: Callable[[Desk], StateRecords] = nova_records
-    hypervisors: Callable[[Desk], Hypervisors | None] = no_hypervisors
+    hypervisors: Callable[[Desk], Hypervisors | None] = configured_hypervisors
 
     def gather(self, desk: Desk, host: str | None, older_than: float) -> StatesFacts:
+        """A hypervisor is asked only for one host: one that is away takes seconds."""
         return gather_states(
             self.records(desk),
             host,
-            self.hypervisors(desk),
+            None if host is None else self.hypervisors(desk),
             older_than=older_than,
             cloud=cloud_key(desk.world().identity()),
         )

@@ -10,6 +10,7 @@ import pytest
 
 from nodeops.lab.catalogue import connect
 from nodeops.lab.layout import read_layout
+from tests.lab.aside import Aside, beside
 from tests.lab.bed import NODEOPS, Bed
 
 HOSTS = 5
@@ -53,3 +54,10 @@ def bed(lab_bed: Bed, tmp_path: Path) -> Iterator[Bed]:
     bed.whole()
     yield bed
     bed.clear()
+
+
+@pytest.fixture
+def aside(lab_bed: Bed, tmp_path: Path) -> Iterator[Aside]:
+    """The last host, for servers of this test alone; the rest of the lab is left as it is."""
+    with beside(replace(lab_bed, state=tmp_path)) as aside:
+        yield aside

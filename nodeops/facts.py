@@ -259,6 +259,8 @@ class AttachedVolume:
     device: str
     attachment_id: str | None
     """Of Cinder; None for a mapping of the times before attachments."""
+    tag: str = ""
+    delete_on_termination: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -459,6 +461,8 @@ class FailoverFacts:
     """Server id -> `ServerPlan.state` as an earlier failover of this host was to leave it."""
     elsewhere: tuple[Server, ...] = ()
     """Servers in VERIFY_RESIZE on other hosts whose old disk is on this one."""
+    confirmed: frozenset[str] = frozenset()
+    """Steps of an unfinished run for which the operator gave the same word already."""
 
 
 @dataclass(frozen=True, slots=True)

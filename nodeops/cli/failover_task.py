@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 
 from nodeops.cli import ask
 from nodeops.cli.desk import Desk
+from nodeops.cli.inquiring import inquire
 from nodeops.cli.task import Task
 from nodeops.cli.tasks import host_settings, steps_sent
 from nodeops.engine.journal import RunInfo
@@ -13,7 +14,7 @@ from nodeops.facts import FailoverFacts
 from nodeops.gather import find_host, gather_evidence
 from nodeops.gather.failover import gather_failover
 from nodeops.outcome import Outcome, ServerResult, StepResult
-from nodeops.plan import Action, Finding, Plan, Step, Verdict
+from nodeops.plan import Action, Finding, Level, Plan, Step, Verdict
 from nodeops.report.figures import count
 from nodeops.runbooks.failover import (
     FailoverOptions,
@@ -24,8 +25,8 @@ from nodeops.runbooks.failover import (
 from nodeops.runbooks.options import MoveOptions, cloud_key
 from nodeops.runbooks.verify import judge
 
-PROVED = "host-dead"
-"""The finding of a plan whose host is dead by evidence."""
+PROVED, CONFIRMED = "host-dead", "confirmed-before"
+"""Findings of a plan whose host is dead by evidence, or was confirmed to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +56,28 @@ class Failover(Task[FailoverFacts]):
         wanted = journal.states_before(cloud_key(view.identity()), self.host)
         also = [server.id for server in before.plan.servers] if before else ()
         find_host(self.host, view.hosts())
-        inquest = None
+        inquest = inquire(desk, self.host)
         settings = host_settings(desk)
         facts = gather_failover(view, self.host, inquest, settings, wanted=wanted, also=also)
-        return replace(facts, drain=replace(facts.drain, begun=steps_sent(desk, before)))
+        drain = replace(facts.drain, begun=steps_sent(desk, before))
+        return replace(facts, drain=drain, confirmed=self._confirmed(before))
+
+    def _confirmed(self, before: RunInfo | None) -> frozenset[str]:
+        """No run begins without the word; the one that was not finished had the same."""
+        if before is None or before.plan.options.get("fenced_by") != self.options.fenced_by:
+            return frozenset()
+        return frozenset(step.id for step in before.plan.steps)
 
     def plan(self, facts: FailoverFacts) -> Plan:
         """Raises `UnknownHostError` for a target that does not exist."""
         for name in self.options.move.to:
             find_host(name, facts.drain.hosts)
-        return plan_failover(facts, self.options)
+        plan = plan_failover(facts, self.options)
+        if not facts.confirmed or not facts.confirmed.issuperset(step.id for step in plan.steps):
+            return plan
+        words = f"{plan.host}: what is left was confirmed with the run that was not finished"
+        told = Finding(Level.INFO, CONFIRMED, words, subject=plan.host)
+        return replace(plan, findings=(*plan.findings, told))
 
     def retarget(self, facts: FailoverFacts, plan: Plan, step: Step, refused: frozenset[str]) -> Step | None:
         return replace_failover_target(facts, plan, step, refused)
@@ -82,9 +95,9 @@ class Failover(Task[FailoverFacts]):
         return f"failover {plan.host}: evacuate {count(moves, 'server')}{left}?"
 
     def confirm(self, plan: Plan, words: str, *, yes: bool) -> None:
-        """`--yes` is enough only where the host's death is proved."""
+        """`--yes` is enough only where the host's death is proved, or was confirmed for all that is left."""
         evacuates = any(step.action == "evacuate" for step in plan.steps)
-        if not evacuates or any(finding.code == PROVED for finding in plan.findings):
+        if not evacuates or any(finding.code in {PROVED, CONFIRMED} for finding in plan.findings):
             ask.confirm(plan, words, yes=yes)
             return
         why = f"{plan.host} is not proved dead, and --yes is not enough"

@@ -47,7 +47,8 @@ class Readmit(Task[ReadmitFacts]):
         key = cloud_key(view.identity())
         moved = journal.moved_away(key, self.host) if self.give_back else ()
         facts = gather_readmit(view, self.host, moved, host_settings(desk), journal.learnt(key))
-        return replace(facts, drain=replace(facts.drain, begun=steps_sent(desk, before)))
+        drain = replace(facts.drain, begun=steps_sent(desk, before))
+        return replace(facts, drain=drain, guests=_guests(desk, self.host))
 
     def plan(self, facts: ReadmitFacts) -> Plan:
         return plan_readmit(facts, self.options, force=self.force)
@@ -69,3 +70,11 @@ class Readmit(Task[ReadmitFacts]):
         if not back:
             return f"{self.host} is in service again"
         return f"{self.host} is in service again: {count(back, 'server')} back and checked"
+
+
+def _guests(desk: Desk, host: str) -> tuple[str, ...] | None:
+    """Domains that the hypervisor has there, off or running; None when nobody could look."""
+    found = desk.senses().guests(host)
+    if found is None or found.running is None:
+        return None
+    return tuple(sorted({*found.defined, *found.running}))

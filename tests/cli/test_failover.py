@@ -14,8 +14,10 @@ from nodeops.cli.options import Manner
 from nodeops.cli.output import Format
 from nodeops.cli.readmit_task import Readmit
 from nodeops.errors import DeclinedError, NeedsMoreRiskError, PartlyDoneError, RefusedError, UnknownHostError
+from nodeops.plan import Risk
 from nodeops.runbooks.failover import FailoverOptions
 from nodeops.runbooks.options import MoveOptions
+from nodeops.senses import Guests, Heard, Power
 from tests.cli.test_conduct import FakeDesk, forget_owner
 from tests.fake_evacuation import come_back
 from tests.fake_world import Crash, FakeWorld, FaultKind, small_cloud
@@ -76,6 +78,33 @@ def test_yes_is_not_enough_without_proof(desk: FakeDesk, world: FakeWorld) -> No
     assert world.writes == []
 
 
+def test_with_proof_yes_is_enough(desk: FakeDesk, world: FakeWorld) -> None:
+    desk.hosts.powers = [Power.OFF]
+    assert carry_out(desk, Failover("c01", FailoverOptions(MOVE)), GO) == 0
+    assert {server.host for server in world.nova.servers.values()} <= {"c02", "c03"}
+
+
+def test_a_host_that_lives_is_refused_whatever_is_said(desk: FakeDesk, world: FakeWorld) -> None:
+    desk.hosts.reached = Heard(answered=True, words="uptime 4 days")
+    for options in (FailoverOptions(MOVE), SAID, replace(SAID, move=replace(MOVE, risk=Risk.FORCE))):
+        with pytest.raises(RefusedError, match="c01 lives"):
+            carry_out(desk, Failover("c01", options), GO)
+    assert world.writes == []
+
+
+def test_both_overrides_go_against_the_evidence(
+    desk: FakeDesk, world: FakeWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.hosts.reached = Heard(answered=True, words="uptime 4 days")
+    options = replace(SAID, move=replace(MOVE, allow=frozenset({"would-lose-disk", "host-alive"})))
+    carry_out(desk, Failover("c01", options), DRY)
+    digest = told(capsys)["digest"]
+    with pytest.raises(DeclinedError):
+        carry_out(desk, Failover("c01", options), GO)
+    assert carry_out(desk, Failover("c01", options, confirmed=f"c01@{digest}"), GO) == 0
+    assert {server.host for server in world.nova.servers.values()} <= {"c02", "c03"}
+
+
 def test_the_word_and_the_plan_are_enough(
     desk: FakeDesk, world: FakeWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,14 +161,24 @@ def test_killed_and_resumed(desk: FakeDesk, world: FakeWorld, capsys: pytest.Cap
     with pytest.raises(Crash):
         carry_out(desk, Failover("c01", one_by_one, confirmed=digest), GO)
     forget_owner(desk)
-    with pytest.raises(DeclinedError) as raised:
-        resume_run(desk, "last", GO)
-    rest = raised.value.hint.split("--confirm ")[1].split()[0]
     capsys.readouterr()
-    assert resume_run(desk, "last", replace(GO, confirm=rest)) == 0
+    assert resume_run(desk, "last", GO) == 0  # the word was given for all that is left
     assert set(verdicts(told(capsys)).values()) == {"MOVED"}
     asked = [name for operation, name in world.nova.arrived if operation == "evacuate"]
     assert sorted(asked) == ["off", "s01", "s02", "s03"]
+
+
+def test_another_word_than_that_of_the_killed_run_is_asked_for(
+    desk: FakeDesk, world: FakeWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = confirmed(desk, capsys)
+    world.faults[len(world.calls) + 25] = FaultKind.CRASH_AFTER
+    with pytest.raises(Crash):
+        carry_out(desk, task, GO)
+    forget_owner(desk)
+    with pytest.raises(DeclinedError, match="not proved dead"):
+        carry_out(desk, Failover("c01", replace(SAID, fenced_by="somebody said so")), GO)
+    assert carry_out(desk, Failover("c01", SAID), GO) == 0
 
 
 def test_what_could_not_be_saved_is_tried_again(
@@ -183,6 +222,18 @@ def test_a_host_is_readmitted_step_by_step(
     assert (host.enabled, host.forced_down) == (True, False)
     assert [call.name for call in world.writes[before:]] == ["force_down", "enable"]
     assert carry_out(desk, Readmit("c01"), GO) == 0  # nothing left to do
+
+
+def test_guests_that_are_left_keep_it_out(
+    desk: FakeDesk, world: FakeWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    carry_out(desk, confirmed(desk, capsys), GO)
+    returned(world)
+    desk.hosts.domains = Guests(running=("s01",), words="1 runs", defined=("s01", "s02"))
+    with pytest.raises(RefusedError, match="guests of servers that are not on it any more: s01, s02"):
+        carry_out(desk, Readmit("c01"), GO)
+    desk.hosts.domains = Guests(running=(), words="none runs")
+    assert carry_out(desk, Readmit("c01"), GO) == 0
 
 
 def test_give_back_brings_home_what_the_failover_moved(

@@ -109,7 +109,7 @@ class Answer:
     host: str
     command: Command
     status: int
-    """Its exit code; 128 and the signal's number when a signal ended it."""
+    """Its exit code; negative when a signal ended it."""
     stdout: str
     stderr: str
     cut: bool = False
@@ -200,7 +200,7 @@ class Shell:
                 time.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
             status = channel.recv_exit_status()
-            if status < 0:
+            if status < 0 and not self._connection.is_connected:
                 raise self._lost(command, "it gave no exit code")
             return status, bytes(streams.out), bytes(streams.err), streams.cut
 
@@ -261,7 +261,8 @@ class Shell:
     def _harden(self, connection: Any) -> None:
         """Time limits, and only keys that are known: fabric itself takes any."""
         connection.connect_timeout = self.connect_seconds
-        connection.connect_kwargs |= {
+        connection.connect_kwargs = {
+            **connection.connect_kwargs,
             "banner_timeout": self.connect_seconds,
             "auth_timeout": self.connect_seconds,
             "channel_timeout": self.connect_seconds,

@@ -35,6 +35,7 @@ from nodeops.errors import (
 )
 from nodeops.runbooks.options import MoveOptions
 from nodeops.world import World
+from tests.fake_senses import FakeSenses
 from tests.fake_world import Crash, FakeWorld, FaultKind, small_cloud
 
 DRY = Manner(dry_run=True, output=Format.JSON)
@@ -48,9 +49,19 @@ class FakeDesk(Desk):
     def __init__(self, world: FakeWorld, folder: Path) -> None:
         super().__init__(Globals(journal=f"sqlite:///{folder / 'journal.db'}"))
         self.fake = world
+        self.hosts = FakeSenses()
 
     def world(self) -> World:
         return self.fake
+
+    def senses(self) -> Senses:
+        return self.hosts
+
+    def power_switch(self) -> PowerSwitch:
+        return self.hosts
+
+    def patience(self) -> Patience:
+        return Patience(sleep=lambda _seconds: None)
 
     def now(self) -> float:
         return self.fake.nova.clock.now()

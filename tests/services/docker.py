@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fcntl import LOCK_EX, flock
@@ -33,21 +33,21 @@ def cache_folder() -> Path:
     return folder
 
 
-def install() -> None:
+def install(programs: Mapping[str, str] = PROGRAMS) -> None:
     """Install what is missing, or end with the command that does."""
-    packages = sorted({package for program, package in PROGRAMS.items() if not _program(program)})
+    packages = sorted({package for name, package in programs.items() if not program(name)})
     if not packages:
         return
     command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
     if os.getuid() != 0 or not shutil.which("apt-get"):
         raise RuntimeError(
-            f"{', '.join(packages)} missing for the tests with Docker; run: sudo {' '.join(command)}"
+            f"{', '.join(packages)} missing for the tests with real services; run: sudo {' '.join(command)}"
         )
     with _no_service_starts():
         _apt(command)
 
 
-def _program(name: str) -> str | None:
+def program(name: str) -> str | None:
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
@@ -129,7 +129,7 @@ def _running(run: Path) -> Iterator[Path]:
 def _command(run: Path, address: Path) -> list[str]:
     """Ends with whoever started it, listens on loopback, leaves the machine's packet filter alone."""
     return [
-        *("setpriv", "--pdeathsig", "TERM", str(_program("dockerd"))),
+        *("setpriv", "--pdeathsig", "TERM", str(program("dockerd"))),
         *("--data-root", str(cache_folder() / "docker"), "--exec-root", str(run / "exec")),
         *("--pidfile", str(run / "pid"), "--host", f"unix://{address}", "--ip", "127.0.0.1"),
         *("--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"),

@@ -227,6 +227,8 @@ class Kept:
             body["port_security_enabled"] = port.port_security
         if port.allowed_address_pairs:
             body["allowed_address_pairs"] = [dict(pair) for pair in port.allowed_address_pairs]
+        if port.dns_domain:
+            body["dns_domain"] = port.dns_domain
         if port.qos_policy_id:
             body["qos_policy_id"] = port.qos_policy_id
         return body

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from nodeops.cli import options as o
+from nodeops.cli.complete import complete_server
 from nodeops.cli.output import Format
 
 HELP = """Keep, move and win back addresses.
@@ -84,7 +85,13 @@ AddressArgument = Annotated[
     str, typer.Argument(metavar="ADDRESS", show_default=False, help="An IP address, or a port's id.")
 ]
 ServerArgument = Annotated[
-    str, typer.Argument(metavar="SERVER", show_default=False, help="By id, or by exact name.")
+    str,
+    typer.Argument(
+        metavar="SERVER",
+        show_default=False,
+        autocompletion=complete_server,
+        help="By id, or by exact name.",
+    ),
 ]
 NetworkArgument = Annotated[
     str, typer.Argument(metavar="NETWORK", show_default=False, help="By id, or by exact name.")

@@ -16,6 +16,21 @@ def complete_host(ctx: Any, incomplete: str) -> list[str]:
         return []
 
 
+def complete_server(ctx: Any, incomplete: str) -> list[str]:
+    """Names of servers, once something of the name was typed."""
+    from nodeops.cli.desk import Desk
+
+    if not incomplete:
+        return []
+    from nodeops.clients.server_states import ServerStates
+
+    try:
+        with Desk.of_completion(ctx) as desk:
+            return ServerStates(desk.cloud()).names(incomplete)
+    except NodeopsError:
+        return []
+
+
 def complete_run(ctx: Any, incomplete: str) -> list[tuple[str, str]]:
     """Run ids of the journal, with what each was."""
     from nodeops.cli.desk import Desk

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from nodeops.errors import SIGNAL_BASE, DeclinedError, InterruptedRunError, NodeopsError, UsageError
 
-CHANGING = frozenset({"drain", "undrain", "apply", "resume"})
+CHANGING = frozenset({"drain", "undrain", "apply", "resume", "keep", "move", "reserve", "rescue"})
 """Commands after whose errors the operator is told whether anything was changed."""
 FIRST_CHANGED, LAST_CHANGED = 10, 19
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nodeops.cli.complete import complete_host
+from nodeops.cli.complete import complete_host, complete_server
 from nodeops.errors import UsageError
 
 HELP = """Follow servers through their states, a line for every change.
@@ -51,7 +51,12 @@ def watch(
     ctx: typer.Context,
     servers: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SERVER]...", show_default=False, help="By id, or by exact name."),
+        typer.Argument(
+            metavar="[SERVER]...",
+            show_default=False,
+            autocompletion=complete_server,
+            help="By id, or by exact name.",
+        ),
     ] = None,
     host: Annotated[
         str | None,

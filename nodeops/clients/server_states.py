@@ -15,6 +15,7 @@ from nodeops.errors import ApiError, UnknownServerError
 from nodeops.following import ImageProgress, Sighting
 
 LEFT_OUT = frozenset({"DELETED", "SOFT_DELETED"})
+NAMES = 50
 IMAGES = 100
 """Unfinished images that are looked at; more are not being made at once."""
 
@@ -36,6 +37,16 @@ class ServerStates:
     def on(self, host: str) -> tuple[Sighting, ...]:
         listed = self._list({"host": host}, f"servers on host {host}")
         return tuple(each for each in listed if each.server.host == host)
+
+    def names(self, beginning: str) -> list[str]:
+        """Some servers whose names begin so."""
+        body = self._nova.service.get(
+            "servers",
+            subject="names of servers",
+            params={"all_tenants": 1, "limit": NAMES, "name": "^" + _literally(beginning)},
+            microversion=self._nova.microversion,
+        ).body
+        return sorted(each["name"] for each in body["servers"] if each["name"].startswith(beginning))
 
     def changed(self, since: float) -> tuple[Sighting, ...]:
         """Deleted servers are listed because of the filter (`nova/api/openstack/compute/servers.py`)."""
@@ -62,7 +73,7 @@ class ServerStates:
         if _is_id(word):
             return self._by_id(word)
         # Nova takes the name as a regular expression of the database; ours must match all of it.
-        pattern = "^" + re.sub(r"([.^$*+?()\[\]{}|\\])", r"\\\1", word) + "$"
+        pattern = f"^{_literally(word)}$"
         named = [
             each
             for each in self._list({"name": pattern}, f"server {word}")
@@ -109,6 +120,11 @@ def sighting(body: Mapping[str, Any]) -> Sighting:
     percent = int(body.get("progress") or 0)
     moving = server.task_state == "migrating" and percent > 0
     return Sighting(server, percent if moving else None, gone)
+
+
+def _literally(word: str) -> str:
+    """So that a regular expression of the database means this word."""
+    return re.sub(r"([.^$*+?()\[\]{}|\\])", r"\\\1", word)
 
 
 def _is_id(word: str) -> bool:

@@ -75,3 +75,8 @@ def test_images_that_are_being_made_name_their_server(cloud: Cloud, script: Scri
     script.reply(Reply(body={"images": images}))
     (found,) = ServerStates(cloud).images()
     assert (found.server_id, found.name, found.status) == (ID, "backup", "saving")
+
+
+def test_names_for_completion(cloud: Cloud, script: Script) -> None:
+    script.reply(VERSION, Reply(body={"servers": [{"name": "web2"}, {"name": "web1"}, {"name": "WEB3"}]}))
+    assert ServerStates(cloud).names("web") == ["web1", "web2"]

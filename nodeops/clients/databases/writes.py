@@ -6,6 +6,7 @@ them, and raises `RecordsChangedError` when one is not as expected; done already
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Table, and_, delete, insert, select, update
@@ -90,7 +91,8 @@ def restore_server(link: Link, images: Images, rewrite: ServerRewrite) -> Change
             raise RecordsChangedError(
                 f"{what}: its tombstone is {tombstone.status}, its old host has removed its copy"
             )
-        _expect(row, {name: rewrite.changed[name] for name in ("host", "node")} | {"task_state": None}, what)
+        left = {"vm_state": rewrite.expected.get("vm_state", row.vm_state), "task_state": None}
+        _expect(row, left | dict(rewrite.changed), what)
         back = [name for name in rewrite.changed if name in before]
         values = stored(instances, {name: before[name] for name in (*back, "updated_at") if name in before})
         guard = and_(instances.c.host == rewrite.changed["host"], instances.c.node == rewrite.changed["node"])
@@ -135,20 +137,22 @@ def _odd(row: Any, expected: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 def rewrite_bindings(link: Link, rewrite: BindingRewrite) -> Change:
+    """Of those of its ports that still exist; one that is on the target already stays as it is."""
+
     def change(connection: Connection) -> None:
-        rows = _bindings(connection, link, rewrite)
-        active = {row.port_id: row.host for row in rows if row.status == "ACTIVE"}
-        if all(active.get(port) == rewrite.target for port in rewrite.port_ids):
+        ports = _locked_ports(connection, link, rewrite)
+        active = _active(_bindings(connection, link, ports))
+        # Without a host: Neutron is just binding it anew.
+        move = [port for port in ports if active.get(port, []) not in ([rewrite.target], [""])]
+        for port in move:
+            _expect_there(port, active.get(port, []), rewrite.source)
+        if not move:
             return
-        for port in rewrite.port_ids:
-            if active.get(port) != rewrite.source:
-                where = active.get(port) or "no host"
-                raise RecordsChangedError(f"port {port}: is bound on {where} and not on {rewrite.source}")
-        _check_owners(connection, link, rewrite)
-        stale_levels, stale, move, move_levels = binding_statements(link, rewrite)
+        only = replace(rewrite, port_ids=tuple(move))
+        stale_levels, stale, move_bindings, move_levels = binding_statements(link, only)
         connection.execute(stale_levels)
         connection.execute(stale)
-        one(connection.execute(move), f"ports of server {rewrite.server_id}", len(rewrite.port_ids))
+        one(connection.execute(move_bindings), f"ports of server {rewrite.server_id}", len(move))
         connection.execute(move_levels)
 
     return change
@@ -171,24 +175,26 @@ def binding_statements(link: Link, rewrite: BindingRewrite) -> tuple[Any, Any, A
 
 
 def restore_bindings(link: Link, images: Images, rewrite: BindingRewrite) -> Change:
+    """Both tables' rows of those ports that still exist, on the two hosts; rows on others are not ours."""
+
     def change(connection: Connection) -> None:
         what = f"ports of server {rewrite.server_id}"
         bindings, levels = link.table("ml2_port_bindings"), link.table("ml2_port_binding_levels")
-        before = [row for row in _image(images, bindings.name, what) if row["port_id"] in rewrite.port_ids]
-        rows = _bindings(connection, link, rewrite)
-        active = {row.port_id: row.host for row in rows if row.status == "ACTIVE"}
-        if all(active.get(port) == rewrite.source for port in rewrite.port_ids):
-            return
-        for port in rewrite.port_ids:
-            if active.get(port) != rewrite.target:
-                where = active.get(port) or "no host"
-                raise RecordsChangedError(f"port {port}: is bound on {where} and not on {rewrite.target}")
+        _image(images, bindings.name, what)
+        ports = _locked_ports(connection, link, rewrite)
+        active = _active(_bindings(connection, link, ports))
+        back = [port for port in ports if active.get(port, []) != [rewrite.source]]
+        for port in back:
+            _expect_there(port, active.get(port, []), rewrite.target)
+        hosts = (rewrite.source, rewrite.target)
         for table in (levels, bindings):
-            connection.execute(delete(table).where(table.c.port_id.in_(rewrite.port_ids)))
-        _put_back(connection, bindings, before)
-        of_ours = [row for row in images.tables.get(levels.name, ()) if row["port_id"] in rewrite.port_ids]
-        _put_back(connection, levels, of_ours)
-        _restore_ports(connection, link.table("ports"), images, rewrite.port_ids)
+            connection.execute(delete(table).where(table.c.port_id.in_(back), table.c.host.in_(hosts)))
+        for table in (bindings, levels):
+            rows = images.tables.get(table.name, ())
+            _put_back(
+                connection, table, [row for row in rows if row["port_id"] in back and row["host"] in hosts]
+            )
+        _restore_ports(connection, link.table("ports"), images, back)
 
     return change
 
@@ -201,21 +207,43 @@ def _restore_ports(connection: Connection, ports: Table, images: Images, port_id
             connection.execute(update(ports).where(ports.c.id == row["id"]).values(**stored(ports, values)))
 
 
-def _bindings(connection: Connection, link: Link, rewrite: BindingRewrite) -> list[Any]:
-    table = link.table("ml2_port_bindings")
-    query = select(table).where(table.c.port_id.in_(rewrite.port_ids)).with_for_update()
-    return list(connection.execute(query))
-
-
-def _check_owners(connection: Connection, link: Link, rewrite: BindingRewrite) -> None:
-    """Only compute ports of exactly this server."""
+def _locked_ports(connection: Connection, link: Link, rewrite: BindingRewrite) -> list[str]:
+    """Those that still exist, always in the same order; only compute ports of exactly this server."""
     ports = link.table("ports")
-    columns = (ports.c.id, ports.c.device_id, ports.c.device_owner)
-    for row in connection.execute(select(*columns).where(ports.c.id.in_(rewrite.port_ids))):
+    query = (
+        select(ports.c.id, ports.c.device_id, ports.c.device_owner)
+        .where(ports.c.id.in_(rewrite.port_ids))
+        .order_by(ports.c.id)
+        .with_for_update()
+    )
+    rows = connection.execute(query).all()
+    for row in rows:
         if row.device_id != rewrite.server_id or not (row.device_owner or "").startswith("compute:"):
             raise RecordsChangedError(
                 f"port {row.id}: is {row.device_owner or 'nobody'}'s of {row.device_id or 'no server'}"
             )
+    return [row.id for row in rows]
+
+
+def _bindings(connection: Connection, link: Link, port_ids: Sequence[str]) -> list[Any]:
+    table = link.table("ml2_port_bindings")
+    query = select(table).where(table.c.port_id.in_(port_ids)).order_by(table.c.port_id, table.c.host)
+    return list(connection.execute(query.with_for_update()))
+
+
+def _active(rows: Sequence[Any]) -> dict[str, list[str]]:
+    """Port -> hosts it is active on: one, unless something is wrong."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row.status == "ACTIVE":
+            found.setdefault(row.port_id, []).append(row.host)
+    return found
+
+
+def _expect_there(port: str, hosts: Sequence[str], wanted: str) -> None:
+    if list(hosts) != [wanted]:
+        there = ", ".join(each or "no host" for each in hosts) or "no host"
+        raise RecordsChangedError(f"port {port}: is bound on {there} and not on {wanted}")
 
 
 # -- a volume's attachment

@@ -16,6 +16,9 @@ from nodeops.cli.address_errands import check, keep, reserve, show
 from nodeops.cli.address_move import move
 from nodeops.cli.address_rescue import rescue
 from nodeops.cli.address_run import Errand, Manner
+from nodeops.cli.conduct import resume_run
+from nodeops.cli.history import show_run
+from nodeops.cli.options import Manner as ConductManner
 from nodeops.cli.output import Format
 from nodeops.engine.signals import Stop
 from nodeops.errors import (
@@ -27,6 +30,7 @@ from nodeops.errors import (
     OutcomeUnknownError,
     RefusedError,
     TimedOutError,
+    UsageError,
 )
 from tests.cli.test_conduct import FakeDesk, forget_owner
 from tests.fake_addresses import PROJECT, FakeAddresses, crash, lose_answer, refuse
@@ -239,6 +243,19 @@ def test_asking_comes_first_and_a_dry_run_changes_nothing(
         move(errand, "10.0.0.6", "s2")
     assert ports.writes == []
     assert errand.desk.journal().runs() == ()
+
+
+def test_the_run_can_be_shown_and_is_gone_on_with_by_its_own_command(
+    errand: Errand, ports: FakeAddresses, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ports.faults["attach"] = refuse()
+    with pytest.raises(OutcomeUnknownError):
+        move(errand, "10.0.0.5", "s2")
+    capsys.readouterr()
+    show_run(errand.desk, "last", Format.TABLE)
+    assert "detach-port" in capsys.readouterr().out
+    with pytest.raises(UsageError, match="gone on with by its own command"):
+        resume_run(errand.desk, "last", ConductManner(yes=True))
 
 
 # -- reserve

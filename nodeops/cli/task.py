@@ -112,6 +112,11 @@ TASKS: Mapping[str, str] = {
 
 def task_class(runbook: str) -> "type[Task[Any]]":
     """Raises `UsageError` for a runbook this nodeops does not know."""
+    if runbook.startswith("address-"):
+        raise UsageError(
+            f"a run of {runbook.replace('-', ' ')} is gone on with by its own command",
+            hint="Give the same command again: nodeops show RUN tells it.",
+        )
     if runbook not in TASKS:
         raise UsageError(f"runbook {runbook} is not known here", hint="Use the nodeops that made this plan.")
     module, _, name = TASKS[runbook].partition(":")

@@ -1,7 +1,7 @@
 """Which cell a host and a server are in, and where its database is: Nova's API database says."""
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from sqlalchemy import select
 
@@ -60,26 +60,32 @@ def filled(url: str, values: str | None, cell: str) -> str:
     """
     if "{" not in url:
         return url
-    parts = urlsplit(values or "")
     try:
-        return url.format(
-            **(
-                {
-                    "scheme": parts.scheme,
-                    "username": parts.username or "",
-                    "password": parts.password or "",
-                    "hostname": parts.hostname or "",
-                    "port": parts.port or "",
-                    "path": parts.path.lstrip("/"),
-                    "query": parts.query,
-                    "fragment": parts.fragment,
-                }
-                if values
-                else {}
-            )
-        )
+        return url.format(**(_parts(values) if values else {}))
     except (KeyError, IndexError, ValueError):
         raise ConfigurationError(
             f"cell {cell}: the address of its database is a template",
             hint="Set nodeops_nova_database of its hosts in the inventory: the cell's own database.",
         ) from None
+
+
+def _parts(url: str) -> dict[str, str | int]:
+    """What a template may name; of several hosts the first also without its number."""
+    parts = urlsplit(url)
+    found: dict[str, str | int] = {
+        "scheme": parts.scheme,
+        "path": parts.path.lstrip("/"),
+        "query": parts.query,
+        "fragment": parts.fragment,
+    }
+    for number, netloc in enumerate(parts.netloc.split(","), start=1):
+        one = SplitResult(parts.scheme, netloc, "", "", "")
+        named: dict[str, str | int] = {
+            "username": one.username or "",
+            "password": one.password or "",
+            "hostname": one.hostname or "",
+            "port": one.port or "",
+        }
+        found |= {f"{name}{number}": value for name, value in named.items()}
+        found |= named if number == 1 else {}
+    return found

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -21,6 +22,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from nodeops.errors import ConfigurationError, DatabaseError
+from nodeops.log import conceal, redact
 
 Value = TypeVar("Value")
 
@@ -28,8 +30,9 @@ CONNECT_SECONDS, ANSWER_SECONDS, LOCK_SECONDS = 10, 60, 10
 ATTEMPTS = 5
 FIRST_PAUSE = 0.1
 """Seconds before the second attempt; doubled for each further one."""
-RETRYABLE = frozenset({1205, 1213, "40001", "40P01", "55P03"})
-"""Lock wait timeout, deadlock (also Galera's certification, at the commit), serialization failure."""
+RETRYABLE = frozenset({1047, 1205, 1213, "40001", "40P01", "55P03"})
+"""Galera's node not ready, lock wait timeout, deadlock (also Galera's certification, at the commit),
+serialization failure, PostgreSQL's deadlock and lock timeout."""
 DENIED = frozenset({1044, 1045, 1142, 1143, 1227, "28P01", "28000", "42501"})
 DRIVERS = {"mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql", "postgresql": "postgresql+psycopg"}
 _OPTIONS: dict[str, dict[str, Any]] = {
@@ -128,15 +131,16 @@ class Link:
 
     def error(self, error: SQLAlchemyError, *, ambiguous: bool = False) -> DatabaseError:
         """The driver's own words in one line, without the statement and its values."""
-        origin = getattr(error, "orig", None) or error
-        lines = str(origin).strip().splitlines()
         code = code_of(error)
+        words = words_of(error)
         hint = (
             "Look at the account's password and rights."
             if code in DENIED
             else "Is the address right, and does the database answer from here?"
         )
-        return DatabaseError(f"{self.name}: {lines[0] if lines else code}", hint=hint, ambiguous=ambiguous)
+        # What the account may not do it may not do the next time either.
+        status = HTTPStatus.FORBIDDEN if code in DENIED else None
+        return DatabaseError(f"{self.name}: {words or code}", hint=hint, status=status, ambiguous=ambiguous)
 
     @contextmanager
     def _words(self) -> Iterator[None]:
@@ -144,6 +148,14 @@ class Link:
             yield
         except SQLAlchemyError as error:
             raise self.error(error) from None
+
+
+def words_of(error: SQLAlchemyError) -> str:
+    """The driver's last words, which are its message, in one line and without secrets."""
+    origin = getattr(error, "orig", None) or error
+    said = [each for each in getattr(origin, "args", ()) if isinstance(each, str) and each.strip()]
+    lines = (said[-1] if said else str(origin)).strip().splitlines()
+    return redact(lines[0]) if lines else ""
 
 
 def code_of(error: SQLAlchemyError) -> int | str | None:
@@ -174,6 +186,8 @@ def parsed(url: str, name: str) -> URL:
 
 def _engine(url: str, name: str) -> Engine:
     where = parsed(url, name)
+    if where.password:
+        conceal(str(where.password))
     driver = where.get_driver_name()
     # What the URL says is stronger than our defaults.
     options = {key: value for key, value in _OPTIONS[driver].items() if key not in where.query}

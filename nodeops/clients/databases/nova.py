@@ -60,6 +60,15 @@ def node_of(link: Link, host: str, cell: str) -> NodeRecord:
     )
 
 
+def has_host(link: Link, host: str) -> bool:
+    """Whether its nova-compute is registered in this database, under exactly this name."""
+    services = link.table("services")
+    query = select(services.c.host).where(
+        services.c.host == host, services.c.binary == "nova-compute", services.c.deleted == 0
+    )
+    return any(row.host == host for row in link.read(query))
+
+
 def rows_on(link: Link, host: str) -> list[Any]:
     """Rows of `instances` with exactly this host."""
     table = link.table("instances")

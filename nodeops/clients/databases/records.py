@@ -51,24 +51,27 @@ class DatabaseRecords:
     """Implements `Records`. Links are opened when first needed.
 
     A host's cell is what Nova's API database says. The address of a cell's database is the configured one of
-    the host that is asked about; only without it that of the cell mapping, as Nova itself uses it.
+    the host that is asked about, where it knows that host; else that of the cell mapping, as Nova itself uses
+    it, a template filled from the configured one.
     """
 
     url: Url
     _links: dict[str, Link] = field(default_factory=dict)
     _cell_of: dict[str, str] = field(default_factory=dict)
+    _nova_of: dict[str, Link] = field(default_factory=dict)
 
     def close(self) -> None:
         for link in self._links.values():
             link.close()
         self._links.clear()
+        self._nova_of.clear()
 
     # -- reads
 
     def schema(self, host: str) -> Schema:
         cell, api, network = self._nova(host), self._api(host), self._neutron(host)
-        found = cell.heads()[0]
-        of_api = api.heads()[0] if api else ""
+        found = ", ".join(cell.heads())
+        of_api = ", ".join(api.heads()) if api else ""
         of_network = network.heads() if network else ()
         return Schema(
             nova=found,
@@ -214,19 +217,25 @@ class DatabaseRecords:
         return link
 
     def _nova(self, host: str) -> Link:
-        url = self.url("nova", host)
-        api = self._api(host)
+        if host not in self._nova_of:
+            self._nova_of[host] = self._found(host)
+        return self._nova_of[host]
+
+    def _found(self, host: str) -> Link:
+        url, api = self.url("nova", host), self._api(host)
         if url is None and api is None:
             not_configured()
-        if url is None and api is not None:
-            cell = self._cell(host)
-            if not cell:
-                raise ConfigurationError(
-                    f"host {host}: nova's API database maps it to no cell",
-                    hint="nova-manage cell_v2 discover_hosts maps it.",
-                )
-            url = Cells(api).url(cell, None)
-        return self._link(str(url), "nova's cell database")
+        cell = self._cell(host)
+        if url is not None:
+            link = self._link(url, "nova's cell database")
+            if api is None or not cell or nova.has_host(link, host):
+                return link
+        if api is None or not cell:
+            raise ConfigurationError(
+                f"host {host}: nova's API database maps it to no cell",
+                hint="nova-manage cell_v2 discover_hosts maps it.",
+            )
+        return self._link(Cells(api).url(cell, url), f"nova's database of cell {cell}")
 
     def _cell(self, host: str) -> str:
         """Empty when nobody says."""

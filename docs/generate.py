@@ -16,6 +16,7 @@ from nodeops.errors import NodeopsError
 from nodeops.following import power_name
 from nodeops.inventory.variables import VARIABLES
 from nodeops.runbooks.classes import CLASSES
+from nodeops.runbooks.leftovers import CLASSES as LEFTOVERS
 from nodeops.runbooks.mismatches import BY_STATES
 from nodeops.runbooks.mismatches import CLASSES as MISMATCHES
 
@@ -106,6 +107,27 @@ def mismatches() -> str:
     return NOTICE + "\n".join(lines) + "\n"
 
 
+def leftovers() -> str:
+    """What an audit finds, from its own table."""
+    lines = [
+        "# Left-overs of moves",
+        "",
+        "What `nodeops audit` finds: Nova, Placement, Neutron and Cinder each keep a record of where a server",
+        "is, and a move that is cut off, a host that dies or a row that is rewritten by hand leaves them",
+        "apart. What is under way is no left-over: servers in a task, in a migration, or waiting for a",
+        "confirmation are left out. `--fix` looks once more before each change, and audits again afterwards.",
+        "",
+        "| Class | Seen | Likely cause | Repair | `--fix` | Needs |",
+        "|---|---|---|---|---|---|",
+    ]
+    for each in LEFTOVERS.values():
+        fix = "does it" if each.fixed else "nothing"
+        needs = "the databases" if each.needs_databases else "the API"
+        name = f"`{each.name}`" if each.serious else f"`{each.name}` (no bad exit code)"
+        lines.append(f"| {' | '.join((name, each.seen, each.cause, each.repair, fix, needs))} |")
+    return NOTICE + "\n".join(lines) + "\n"
+
+
 def commands() -> str:
     """Every command with its help, as the terminal shows it."""
     root = typer.main.get_command(app)
@@ -149,6 +171,7 @@ def pages() -> Mapping[str, Callable[[], str]]:
         "docs/exit-codes.md": exit_codes,
         "docs/refusals.md": refusals,
         "docs/mismatches.md": mismatches,
+        "docs/audit.md": leftovers,
         "docs/commands.md": commands,
         "docs/pictures/plan.svg": pictures.plan,
         "docs/pictures/run.svg": pictures.run,

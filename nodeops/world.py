@@ -216,7 +216,15 @@ class World(View, Protocol):
 
     def reboot_hard(self, server_id: str) -> str: ...
 
-    def attach_volume(self, server_id: str, volume_id: str, device: str | None) -> str: ...
+    def attach_volume(
+        self,
+        server_id: str,
+        volume_id: str,
+        device: str | None,
+        *,
+        tag: str = "",
+        delete_on_termination: bool = False,
+    ) -> str: ...
 
     def detach_volume(self, server_id: str, volume_id: str) -> str: ...
 

@@ -28,7 +28,7 @@ class FakeCinder:
     """(server, volume) -> attachment that Nova's row names, where it is not the first one."""
     devices: dict[tuple[str, str], str] = field(default_factory=dict)
     loose: dict[str, str] = field(default_factory=dict)
-    """Volumes of no server: id -> status."""
+    """Volumes that no server needs to have: id -> status without attachments."""
     number: int = 0
 
     # -- reads
@@ -109,7 +109,6 @@ class FakeCinder:
             raise refuse(400, f"Invalid volume: volume {volume_id} status must be available")
         attachment_id, _ = self.create(volume_id, server_id, None, "")
         self.named[server_id, volume_id] = attachment_id
-        self.loose.pop(volume_id, None)
         if device:
             self.devices[server_id, volume_id] = device
         self.nova.servers[server_id] = replace(server, volume_ids=(*server.volume_ids, volume_id))
@@ -164,7 +163,7 @@ class FakeCinder:
         attached = tuple(each for each in every if each.status == "attached")
         known = {"attached": "in-use"}
         states = [known.get(each.status, each.status) for each in every]
-        status = self.loose.get(volume_id, "in-use" if "in-use" in states else (*states, "available")[0])
+        status = "in-use" if "in-use" in states else (*states, self.loose.get(volume_id, "available"))[0]
         return Volume(volume_id, status, attachments=attached)
 
     def _of_servers(self) -> Iterator[Attachment]:

@@ -13,11 +13,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any, TypeVar, cast
 
 from nodeops.clients.no_records import NoRecords
-from nodeops.errors import ApiError
 from nodeops.facts import (
     Aggregate,
     Allocation,
@@ -38,37 +36,12 @@ from nodeops.facts import (
 )
 from nodeops.records import Records
 from tests import fake_evacuation
+from tests.fake_faults import Call, Crash, FaultKind, fail
 from tests.fake_nova import Behaviour, FakeClock, FakeNova
 
 __all__ = ["Behaviour", "Call", "Crash", "FakeClock", "FakeNova", "FakeWorld", "FaultKind", "small_cloud"]
 
 Answer = TypeVar("Answer")
-
-
-class Crash(BaseException):
-    """The process dies here (kill -9): nothing in nodeops may catch it."""
-
-
-class FaultKind(StrEnum):
-    """What happens to one call."""
-
-    CRASH_BEFORE = "crash-before"
-    CRASH_AFTER = "crash-after"
-    DROP_BEFORE = "drop-before"
-    """The connection is lost on the way there: ambiguous, without effect."""
-    DROP_AFTER = "drop-after"
-    """The connection is lost on the way back: ambiguous, with effect."""
-    UNAVAILABLE = "unavailable"
-    """503: certainly without effect."""
-
-
-@dataclass(frozen=True)
-class Call:
-    number: int
-    name: str
-    arguments: tuple[object, ...]
-    write: bool
-    at: float
 
 
 @dataclass
@@ -104,11 +77,13 @@ class FakeWorld:
 
     def hosts(self) -> tuple[Host, ...]:
         return self._read(
-            "hosts", (), lambda: tuple(self._counted(host) for host in self.nova.hosts.values())
+            "hosts", (), lambda: tuple(self._counted(_shown(host)) for host in self.nova.hosts.values())
         )
 
     def host(self, name: str) -> Host | None:
-        return self._read("host", (name,), lambda: self.nova.hosts.get(name))
+        return self._read(
+            "host", (name,), lambda: _shown(self.nova.hosts[name]) if name in self.nova.hosts else None
+        )
 
     def servers_on(self, host: str) -> tuple[Server, ...]:
         return self._read("servers_on", (host,), lambda: self._on(host))
@@ -346,10 +321,18 @@ class FakeWorld:
             "reboot_hard", (server_id,), lambda _: fake_evacuation.reboot_hard(self.nova, server_id)
         )
 
-    def attach_volume(self, server_id: str, volume_id: str, device: str | None) -> str:
+    def attach_volume(
+        self,
+        server_id: str,
+        volume_id: str,
+        device: str | None,
+        *,
+        tag: str = "",
+        delete_on_termination: bool = False,
+    ) -> str:
         return self._write(
             "attach_volume",
-            (server_id, volume_id, device),
+            (server_id, volume_id, device, tag, delete_on_termination),
             lambda _: self.nova.cinder.attach(server_id, volume_id, device),
         )
 
@@ -431,10 +414,10 @@ class FakeWorld:
         fault = self.faults.get(number)
         if self.down(self.nova.clock.time):
             fault = FaultKind.DROP_BEFORE
-        _fail(fault, {FaultKind.CRASH_BEFORE, FaultKind.DROP_BEFORE, FaultKind.UNAVAILABLE}, name)
+        fail(fault, {FaultKind.CRASH_BEFORE, FaultKind.DROP_BEFORE, FaultKind.UNAVAILABLE}, name)
         result = answer(f"req-{number}")
         self.nova.advance()
-        _fail(fault, {FaultKind.CRASH_AFTER, FaultKind.DROP_AFTER}, name)
+        fail(fault, {FaultKind.CRASH_AFTER, FaultKind.DROP_AFTER}, name)
         return result
 
     def _on(self, host: str) -> tuple[Server, ...]:
@@ -467,6 +450,11 @@ class FakeWorld:
         return found
 
 
+def _shown(host: Host) -> Host:
+    """One that is forced down is down, whatever runs there (`nova/servicegroup/api.py`)."""
+    return replace(host, up=host.up and not host.forced_down)
+
+
 @dataclass
 class _Counted:
     records: Records
@@ -476,16 +464,6 @@ class _Counted:
         asked = getattr(self.records, name)
         write = name.startswith(("rewrite_", "restore_"))
         return lambda *args, **kw: self.call(name, args, lambda _: asked(*args, **kw), write=write)
-
-
-def _fail(fault: FaultKind | None, here: set[FaultKind], name: str) -> None:
-    if fault is None or fault not in here:
-        return
-    if fault in {FaultKind.CRASH_BEFORE, FaultKind.CRASH_AFTER}:
-        raise Crash(name)
-    if fault is FaultKind.UNAVAILABLE:
-        raise ApiError(f"{name}: service unavailable", status=503, request_id="req-503")
-    raise ApiError(f"{name}: connection lost", ambiguous=True)
 
 
 def small_cloud(*, servers: int = 3, hosts: int = 3, ram_mb: int = 1024) -> FakeWorld:

@@ -20,6 +20,7 @@ from nodeops.actions.save_images import SaveImages
 from nodeops.actions.service import DisableService, EnableService
 from nodeops.actions.settle import SETTLE
 from nodeops.actions.shelve import SHELVE, SHELVE_OFFLOAD, Unshelve
+from nodeops.actions.volumes import VOLUMES
 from nodeops.actions.wait import WaitDeleted, WaitTask
 
 _ALL: tuple[Action, ...] = (
@@ -53,6 +54,7 @@ _ALL: tuple[Action, ...] = (
     RestoreRecords(),
     MoveAllocation("restore-allocation"),
     *LEFTOVERS,
+    *VOLUMES,
 )
 
 ACTIONS: Mapping[str, Action] = {action.name: action for action in _ALL}

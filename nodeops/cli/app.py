@@ -52,11 +52,15 @@ class Root(LazyGroup):
             DEAD,
             "readmit_app",
         ),
+        Entry(
+            "reattach", "nodeops.cli.reattach", "Attach volumes anew after a recovery.", DEAD, "reattach_app"
+        ),
         Entry("runs", HISTORY, "List what was run: when, by whom, how it ended.", RUNS, "runs_app"),
         Entry("show", HISTORY, "Show one run: every server, every reason.", RUNS, "show_app"),
         Entry("resume", HISTORY, "Go on with a run that was interrupted.", RUNS, "resume_app"),
         Entry("status", "nodeops.cli.status", "Hosts and their room, or one host's servers.", LOOKING),
         Entry("watch", "nodeops.cli.watch", "Follow servers through their states.", LOOKING),
+        Entry("audit", "nodeops.cli.audit", "Left-overs of moves, and their safe repair.", LOOKING),
         Entry("states", "nodeops.cli.states", "States that contradict each other, mended.", LOOKING),
         Entry(
             "address",

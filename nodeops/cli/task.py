@@ -106,6 +106,8 @@ TASKS: Mapping[str, str] = {
     "undo": "nodeops.cli.undo_task:Undo",
     "readmit": "nodeops.cli.readmit_task:Readmit",
     "fence": "nodeops.cli.fence_task:Fencing",
+    "audit": "nodeops.cli.audit_task:Audit",
+    "reattach": "nodeops.cli.reattach_task:Reattach",
 }
 """By the name of the runbook; imported when needed."""
 

@@ -94,9 +94,18 @@ class ComputeChanges:
     def reboot_hard(self, server_id: str) -> str:
         return self._act(server_id, "reboot", {"type": "HARD"}, "hard reboot")
 
-    def attach_volume(self, server_id: str, volume_id: str, device: str | None) -> str:
+    def attach_volume(
+        self,
+        server_id: str,
+        volume_id: str,
+        device: str | None,
+        *,
+        tag: str = "",
+        delete_on_termination: bool = False,
+    ) -> str:
         """The hypervisor may choose another device name; libvirt keeps to the order of the bus."""
-        body = {"volumeId": volume_id} | ({"device": device} if device else {})
+        body: dict[str, Any] = {"volumeId": volume_id, "delete_on_termination": delete_on_termination}
+        body |= ({"device": device} if device else {}) | ({"tag": tag} if tag else {})
         path = f"servers/{quote(server_id)}/os-volume_attachments"
         subject = f"attaching of volume {volume_id} to server {server_id}"
         return self._send("POST", path, subject, {"volumeAttachment": body})

@@ -172,4 +172,6 @@ def attached_volume(body: Body) -> AttachedVolume:
         server_id=body["serverId"],
         device=body.get("device") or "",
         attachment_id=body.get("attachment_id") or None,
+        tag=body.get("tag") or "",
+        delete_on_termination=bool(body.get("delete_on_termination")),
     )

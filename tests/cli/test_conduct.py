@@ -33,7 +33,9 @@ from nodeops.errors import (
     UnknownHostError,
     UsageError,
 )
+from nodeops.gather.inquest import Patience
 from nodeops.runbooks.options import MoveOptions
+from nodeops.senses import PowerSwitch, Senses
 from nodeops.world import World
 from tests.fake_senses import FakeSenses
 from tests.fake_world import Crash, FakeWorld, FaultKind, small_cloud

@@ -26,6 +26,10 @@ class FakeStage:
     def boot(self, count: int = 1) -> list[str]:
         return [self.nova.add_server(f"s{number:02}", self.here).id for number in range(count)]
 
+    def volume(self) -> str:
+        self.nova.cinder.loose["v1"] = "available"
+        return "v1"
+
     def until(self, condition: Callable[[], object]) -> None:
         for _ in range(LONGEST):
             if condition():

@@ -4,12 +4,13 @@
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 import pytest
 
 from nodeops.errors import ApiError
-from nodeops.facts import Host, PowerState, Server
+from nodeops.facts import Host, PowerState, Server, Volume
 from nodeops.world import World
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -24,6 +25,10 @@ class Stage(Protocol):
 
     def boot(self, count: int = 1) -> list[str]:
         """Ids of servers that run on `here`."""
+        ...
+
+    def volume(self) -> str:
+        """Id of a volume of no server."""
         ...
 
     def until(self, condition: Callable[[], object]) -> None:
@@ -219,6 +224,119 @@ class WorldContract:
         host = host_of(world, stage.here)
         assert (host.enabled, host.disabled_reason) == (True, "")
         refused(404, lambda: world.disable(NOBODY, "x"))
+
+    def test_lists_of_the_whole_cloud(self, stage: Stage) -> None:
+        world = stage.world
+        ids = set(stage.boot(2))
+        assert ids <= {server.id for server in world.servers()}
+        ports = {port.server_id: port for port in world.ports()}
+        assert ids <= ports.keys()
+        assert {ports[each].host for each in ids} == {stage.here}
+        assert all(port.device_owner.startswith("compute:") for port in ports.values())
+        assert not ids & {migration.server_id for migration in world.unfinished_migrations()}
+        one = min(ids)
+        world.cold_migrate(one, stage.there)
+        stage.until(lambda: only(world.server(one)).status == "VERIFY_RESIZE" and settled(world, one))
+        assert {m.status for m in world.unfinished_migrations() if m.server_id == one} == {"finished"}
+
+    def test_an_allocation_is_replaced_by_its_generation(self, stage: Stage) -> None:
+        world = stage.world
+        (one,) = stage.boot()
+        here, there = (host_of(world, name).provider_id or "" for name in (stage.here, stage.there))
+        held = world.holding(one)
+        assert held.resources == world.allocation(one)
+        assert held.generation is not None
+        assert here in world.tree(here)
+        assert world.holding(NOBODY).resources == {}
+        both = replace(held, resources={here: held.resources[here], there: held.resources[here]})
+        world.set_allocation(both)
+        assert world.allocation(one).keys() == {here, there}
+        refused(409, lambda: world.set_allocation(held))
+        world.set_allocation(replace(world.holding(one), resources=held.resources))
+        assert world.allocation(one) == held.resources
+
+    def test_a_port_is_bound_elsewhere_and_back(self, stage: Stage) -> None:
+        world = stage.world
+        (one,) = stage.boot()
+        (port,) = world.ports_of([one])
+        agents = world.agents_on(stage.there)
+        assert any(agent.alive and agent.binds_ports for agent in agents)
+        assert world.agents_on(stage.there.upper()) == ()
+        bound = world.bind_port(port.id, stage.there)
+        assert (bound.host, bound.failed) == (stage.there, False)
+        assert bound.device_owner == port.device_owner
+        assert port.id not in {each.id for each in world.ports_bound_to(stage.here)}
+        back = world.bind_port(port.id, stage.here, port.device_owner)
+        assert (back.host, back.failed) == (stage.here, False)
+        assert world.bind_port(port.id, "no-such-host").failed
+        world.bind_port(port.id, stage.here)
+        refused(404, lambda: world.delete_binding(port.id, stage.there))
+
+    def test_a_hard_reboot_ends_active(self, stage: Stage) -> None:
+        world = stage.world
+        (one,) = stage.boot()
+        assert world.reboot_hard(one).startswith("req-")
+        assert only(world.server(one)).task_state is not None
+        stage.until(lambda: settled(world, one))
+        after = only(world.server(one))
+        assert (after.status, after.power_state) == ("ACTIVE", PowerState.RUNNING)
+
+    def test_a_host_that_is_up_is_not_evacuated_unless_forced_down(self, stage: Stage) -> None:
+        world = stage.world
+        (one,) = stage.boot()
+        service_id = host_of(world, stage.here).service_id
+        refused(400, lambda: world.evacuate(one, stage.there))
+        world.force_down(service_id, forced=True)
+        try:
+            host = host_of(world, stage.here)
+            assert (host.forced_down, host.up, host.serves) == (True, False, False)
+            refused(404, lambda: world.evacuate(one, "no-such-host"))
+        finally:
+            world.force_down(service_id, forced=False)
+        assert not host_of(world, stage.here).forced_down
+        refused(404, lambda: world.force_down(NOBODY, forced=True))
+
+    def test_a_volume_comes_and_goes(self, stage: Stage) -> None:
+        world = stage.world
+        (one,) = stage.boot()
+        volume = stage.volume()
+        assert world.volume(NOBODY) is None
+        assert only_volume(world, volume).status == "available"
+        world.attach_volume(one, volume, None)
+        stage.until(lambda: only_volume(world, volume).status == "in-use")
+        (named,) = world.volumes_of(one)
+        assert (named.volume_id, named.server_id) == (volume, one)
+        assert volume in only(world.server(one)).volume_ids
+        (attachment,) = world.attachments_of([one])
+        assert (attachment.id, attachment.status) == (named.attachment_id, "attached")
+        assert attachment.id in {each.id for each in world.attachments()}
+        (seen,) = only_volume(world, volume).attachments
+        assert (seen.id, seen.server_id, seen.host) == (attachment.id, one, stage.here)
+        refused(409, lambda: world.delete_attachment(attachment.id))
+        world.detach_volume(one, volume)
+        stage.until(lambda: world.volumes_of(one) == ())
+        stage.until(lambda: only_volume(world, volume).status == "available")
+        refused(404, lambda: world.detach_volume(one, volume))
+
+    def test_an_attachment_that_nobody_names_is_deleted(self, stage: Stage) -> None:
+        world = stage.world
+        (one,) = stage.boot()
+        volume = stage.volume()
+        made, info = world.create_attachment(volume, one, None, "/dev/vdb")
+        assert info == {}
+        assert only_volume(world, volume).status == "reserved"
+        world.complete_attachment(made)
+        assert only_volume(world, volume).status == "in-use"
+        assert world.volumes_of(one) == ()
+        world.delete_attachment(made)
+        world.delete_attachment(made)
+        assert only_volume(world, volume).status == "available"
+
+
+def only_volume(world: World, volume_id: str) -> Volume:
+    found = world.volume(volume_id)
+    assert found is not None
+    return found
 
 
 def only(server: Server | None) -> Server:

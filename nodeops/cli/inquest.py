@@ -8,7 +8,7 @@ from nodeops.errors import UsageError
 
 HELP = """Find out whether a host is dead, by independent signs.
 
-Asks, all at the same time and within 15 s: nova-compute and the network
+Asks, all at the same time, in some seconds: nova-compute and the network
 agent by their heartbeats, ping, ssh, libvirt over ssh, the power by the
 inventory's fence command, ports and volumes, and a command of your own. Each
 sign says what it proves and what not. Changes nothing.

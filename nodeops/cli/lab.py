@@ -1,5 +1,6 @@
 """`nodeops lab`: a real OpenStack on this machine."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -254,3 +255,34 @@ def start(host: Host, name: lab.Name = lab.DEFAULT_NAME, directory: lab.Director
     from nodeops.lab import hosts
 
     hosts.start(_root(name, directory), host)
+
+
+class Switch(StrEnum):
+    STATUS = "status"
+    OFF = "off"
+    ON = "on"
+    CYCLE = "cycle"
+
+
+@app.command()
+def power(
+    host: Host,
+    action: Annotated[Switch, typer.Argument(metavar="ACTION", help="status, off, on or cycle.")],
+    name: lab.Name = lab.DEFAULT_NAME,
+    directory: lab.Directory = None,
+) -> None:
+    """Do what a management controller does: say whether a host has power, cut it, give it back.
+
+    Off is as `lab lose`, on as `lab start` with its guests shut off. The lab's inventory names this as the
+    hosts' fence command. A host whose nova-compute was stopped is on.
+    """
+    from nodeops.lab import hosts
+
+    root = _root(name, directory)
+    if action is Switch.OFF:
+        hosts.lose(root, host)
+    elif action is Switch.CYCLE:
+        hosts.reboot(root, host)
+    elif action is Switch.ON and not hosts.has_power(root, host):
+        hosts.start(root, host)
+    typer.echo(f"power is {'on' if hosts.has_power(root, host) else 'off'}")

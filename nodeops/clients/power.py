@@ -22,7 +22,7 @@ from nodeops.errors import ApiError, ConfigurationError
 from nodeops.log import redact
 from nodeops.senses import Power, PowerAction, PowerReading
 
-STATUS_SECONDS = 10.0
+STATUS_SECONDS = 7.0
 SWITCH_SECONDS = 60.0
 MOST_BYTES = 64 * 1024
 MOST_WORDS = 160

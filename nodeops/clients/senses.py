@@ -5,10 +5,12 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from nodeops.clients.domains import LibvirtDomains
 from nodeops.clients.power import FenceCommand, filled, run
 from nodeops.clients.shell import Command, Shell, login_of
-from nodeops.errors import ConfigurationError, SshError
+from nodeops.errors import ApiError, ConfigurationError, SshError
 from nodeops.errors import SshReason as Reason
+from nodeops.facts import PowerState
 from nodeops.inventory import Inventory, Place
 from nodeops.senses import Guests, Heard, HookWord, PowerAction, PowerReading, Word
 
@@ -20,8 +22,8 @@ ANSWERED = frozenset(
     {Reason.REFUSED, Reason.HOST_KEY_UNKNOWN, Reason.AUTHENTICATION, Reason.SUDO, Reason.HANGING}
 )
 """SSH did not work, yet something answered."""
-LIST_RUNNING = ("virsh", "--connect", "qemu:///system", "--readonly", "list", "--uuid")
-LIST_ALL = (*LIST_RUNNING, "--all")
+OFF = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED})
+"""A guest in any other state may hold its disks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +78,12 @@ class HostSenses:
         if place is None:
             return None
         try:
-            with self.shell(place) as shell:
-                running, defined = (
-                    shell.run(Command(argv, timeout=SSH_SECONDS)) for argv in (LIST_RUNNING, LIST_ALL)
-                )
-        except SshError as error:
+            domains = LibvirtDomains(self.inventory, self.shell).domains(host) or ()
+        except ApiError as error:
             return Guests(None, f"not asked: {_short(error)}")
-        if running.status or defined.status:
-            return Guests(None, f"virsh: {running.words if running.status else defined.words}")
-        up = tuple(running.stdout.split())
-        known = tuple(defined.stdout.split())
-        return Guests(up, f"{len(up)} of {len(known)} guests run", known)
+        up = tuple(each.server_id for each in domains if each.power_state not in OFF)
+        words = f"{len(up)} of {len(domains)} guests run"
+        return Guests(up, words, tuple(each.server_id for each in domains))
 
     def hook(self, host: str) -> HookWord | None:
         """Exit code 0 alive; 1 and the word `dead` dead, since a script that breaks ends with 1 too."""
@@ -131,6 +128,6 @@ def _connected(place: Place) -> Heard:
     return Heard(answered=True, words="answers on the ssh port")
 
 
-def _short(error: SshError) -> str:
+def _short(error: ApiError) -> str:
     """Without the host's name in front, which stands beside it."""
     return error.message.partition(": ")[2] or error.message

@@ -15,9 +15,9 @@ from nodeops.gather.hosts import find_host
 from nodeops.senses import Clues, Power, PowerReading, Senses
 from nodeops.world import View
 
-LIMIT_SECONDS = 15.0
+LIMIT_SECONDS = 17.0
 """For all of it."""
-APART_SECONDS = 3.0
+APART_SECONDS = 2.5
 """Between two looks at power that is off."""
 Told = Callable[[str, bool], None]
 """Source, and whether it answered."""

@@ -106,6 +106,18 @@ def start(state_dir: Path, host: str) -> None:
         )
 
 
+def has_power(state_dir: Path, host: str) -> bool:
+    """Whether anything of it runs, whatever was wanted: a process, a guest, or the host itself.
+
+    Raises:
+        UnknownHostError: the lab has no such host.
+
+    """
+    place = _place(state_dir, host)
+    runs = any(guest.state.has_memory for guest in GuestStore(place.guests).all())
+    return read_condition(place).power or compute_process(place) is not None or runs
+
+
 def silence_agent(state_dir: Path, host: str) -> None:
     """Make the host's network agent stop reporting and wiring, while the host runs on.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nodeops.errors import ConfigurationError, FailedError, HostBusyError
-from nodeops.lab import catalogue, databases, furniture, mariadb, packages, rabbitmq, services
+from nodeops.lab import catalogue, databases, furniture, inventory, mariadb, packages, rabbitmq, services
 from nodeops.lab import hosts as simulated
 from nodeops.lab.config_files import write_all
 from nodeops.lab.hypervisor.settings import (
@@ -101,6 +101,8 @@ def raise_lab(layout: Layout, options: LabOptions, say: Say, *, install: bool) -
         write_all(layout, options)
         if options.real_hosts:
             real_config.write_control_plane(layout)
+        else:
+            inventory.write_inventory(layout, options)
         catalogue.write_clouds_yaml(layout)
         _write_hosts(layout, options)
         _servers(layout, say)

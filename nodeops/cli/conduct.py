@@ -7,6 +7,7 @@ from typing import Any
 from nodeops import plan_file
 from nodeops.cli import refusal
 from nodeops.cli.desk import Desk
+from nodeops.cli.exit_codes import command_of
 from nodeops.cli.history import find_run
 from nodeops.cli.options import Manner
 from nodeops.cli.perform import Agreed, perform
@@ -110,7 +111,7 @@ def resume_run(desk: Desk, name: str, manner: Manner) -> int:
     if not run.unfinished:
         raise UsageError(
             f"run {run.id} is {run.state}: there is nothing to go on with",
-            hint=f"nodeops show {run.id} tells how it ended; nodeops {run.runbook} {run.host} begins anew.",
+            hint=f"nodeops show {run.id} tells how it ended; {command_of(run.plan)} begins anew.",
         )
     key = cloud_key(desk.world().identity())
     if run.cloud != key:

@@ -14,7 +14,7 @@ from nodeops.errors import (
     PartlyDoneError,
 )
 from nodeops.outcome import Outcome, ServerResult
-from nodeops.plan import Level, Verdict
+from nodeops.plan import Level, Plan, Verdict
 from nodeops.report.figures import count
 
 ENDINGS = (
@@ -85,10 +85,21 @@ def _not_moved(outcome: Outcome, moved: int) -> NodeopsError | None:
     if not left:
         return None
     refused = all(r.id in planned and planned[r.id].refused for r in left)
-    same = f"nodeops {outcome.plan.runbook} {outcome.plan.host}"
+    same = command_of(outcome.plan)
     hint = f"{same} with what the refusals name allows them." if refused else f"{same} tries what is left."
     words = f"{outcome.plan.host}: {count(len(left), 'server')} not moved, {moved} moved"
     return PartlyDoneError(words, hint=hint) if moved else FailedError(words, hint=hint)
+
+
+def command_of(plan: Plan) -> str:
+    """What was typed for a plan of this runbook, without its other options."""
+    if plan.runbook == "failover-database":
+        to = plan.options.get("to")
+        target = to[0] if isinstance(to, list) and to else "TARGET"
+        return f"nodeops failover {plan.host} --method database --to {target}"
+    if plan.runbook == "undo":
+        return f"nodeops undo {plan.options.get('run')}"
+    return f"nodeops {plan.runbook} {plan.host}"
 
 
 def _off(result: ServerResult) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from nodeops.cli import ask
 from nodeops.cli.desk import Desk
+from nodeops.cli.inquiring import inquire
 from nodeops.cli.task import Task
 from nodeops.cli.tasks import host_settings
 from nodeops.engine.journal import RunInfo
@@ -99,7 +100,7 @@ class FailoverDatabase(Task[RewriteFacts]):
             view,
             self.host,
             target,
-            None,
+            inquire(desk, self.host),
             host_settings(desk),
             connector=connector_of(self.connector, target) if self.connector else None,
             earlier=earlier,

@@ -157,6 +157,8 @@ def populate(
     chosen, others = choose_host(cloud, host)
     too_large = make_room(cloud, state_dir, chosen, options, tell)
     wanted = wanted_servers(chosen, others, too_large_mb=too_large, snapshot_seconds=options.snapshot_seconds)
+    if not read_settings(state_dir).hosts:
+        wanted = [server for server in wanted if server.real_hosts_can]
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         return _Populating(cloud, wanted, options, tell, pool).run(f"{chosen}-")
 

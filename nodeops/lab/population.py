@@ -57,6 +57,8 @@ class Wanted:
     boots_on: str = ""
     """Where it is booted, when that is not `host`."""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    real_hosts_can: bool = True
+    """Not when it takes a simulated host: a size or a slowness to order."""
 
     @property
     def first_host(self) -> str:
@@ -145,7 +147,13 @@ def wanted_servers(
         *_plain(host),
         *_states(host, snapshot_seconds),
         *_bound(host),
-        Wanted(f"{host}-too-large", host, "more memory than any other host has", ram_mb=too_large_mb),
+        Wanted(
+            f"{host}-too-large",
+            host,
+            "more memory than any other host has",
+            ram_mb=too_large_mb,
+            real_hosts_can=False,
+        ),
         *_grouped(host, others),
         *_resized(host, others),
     ]
@@ -173,6 +181,7 @@ def _states(host: str, snapshot_seconds: float) -> list[Wanted]:
             "a snapshot of it is being uploaded",
             put=Put.SNAPSHOT,
             metadata={SNAPSHOT_KEY: f"{snapshot_seconds:g}"},
+            real_hosts_can=False,
         ),
     ]
 

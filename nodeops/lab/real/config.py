@@ -64,6 +64,7 @@ def nova_conf(host: RealHost, options: LabOptions) -> str:
         "live_migration_scheme": "tcp",
         "live_migration_inbound_addr": host.address,
         "nfs_mount_point_base": MOUNTS,
+        "live_migration_bandwidth": max(1, round(options.migration_rate)),
         "inject_partition": -2,
     }
     sections["workarounds"] = {"disable_rootwrap": "true"}

@@ -1,11 +1,13 @@
 """What can happen to a real host; the functions of `nodeops.lab.hosts` come here for real ones."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from nodeops.errors import FailedError, UnknownHostError
 from nodeops.lab.host_status import HostStatus
@@ -13,6 +15,7 @@ from nodeops.lab.layout import Layout
 from nodeops.lab.options import LabOptions
 from nodeops.lab.processes import Program, alive, ensure, last_words, recorded, stop
 from nodeops.lab.real import wiring
+from nodeops.lab.real.inventory import write_inventory
 from nodeops.lab.real.places import RealHost, RealLab
 from nodeops.lab.real.tree import make_keys, make_shared, write_tree
 
@@ -43,6 +46,7 @@ def raise_hosts(layout: Layout, options: LabOptions) -> bool:
     lab = RealLab(layout)
     make_keys(lab)
     make_shared(lab)
+    write_inventory(lab, options)
     wiring.raise_switch(lab)
     wanted = [host for host in lab.hosts if not host.off.exists() and not alive(layout, host.program)]
     with ThreadPoolExecutor(max(1, len(wanted))) as pool:
@@ -53,8 +57,8 @@ def raise_hosts(layout: Layout, options: LabOptions) -> bool:
 def end_all(layout: Layout) -> None:
     """Cut the power of all hosts and remove their network and control groups; may be repeated."""
     lab = RealLab(layout)
-    with ThreadPoolExecutor(max(1, len(lab.hosts))) as pool:
-        list(pool.map(_kill, lab.hosts))
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(_kill, lab.made))
     wiring.lower_switch(lab)
 
 
@@ -230,13 +234,21 @@ def _boot_id(host: RealHost) -> str:
 
 
 def _kill(host: RealHost) -> None:
-    """SIGKILL the keeper, with it systemd-nspawn and with that the host's first process and all others."""
+    """SIGKILL the keeper and systemd-nspawn, then what is in the host's control groups: it outlives both."""
     if host.program in recorded(host.lab.layout):
         stop(host.lab.layout, host.program, signal.SIGKILL)
-    if not _until(lambda: not wiring.members(host), END_SECONDS):
+    if not _until(lambda: not _kill_members(host), END_SECONDS):
         left = ", ".join(map(str, wiring.members(host)))
         raise FailedError(f"host {host.name} does not end: processes {left} live on")
     _tidy(host)
+
+
+def _kill_members(host: RealHost) -> list[int]:
+    found = wiring.members(host)
+    for pid in found:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return found
 
 
 def _tidy(host: RealHost) -> None:

@@ -72,6 +72,11 @@ class RealLab:
         names = read_options(self.layout).host_names
         return [RealHost(self, name, number) for number, name in enumerate(names, start=1)]
 
+    @property
+    def made(self) -> "list[RealHost]":
+        """All hosts that ever were, also those of an `up` that was interrupted."""
+        return [RealHost(self, path.name, 0) for path in sorted(self.root.glob("hosts/*"))]
+
 
 @dataclass(frozen=True, slots=True)
 class RealHost:

@@ -36,7 +36,7 @@ def raise_switch(lab: RealLab) -> None:
 
 def lower_switch(lab: RealLab) -> None:
     """Remove the bridge, the leg and the namespaces of all hosts; may be repeated."""
-    for host in lab.hosts:
+    for host in lab.made:
         unwire(host)
     _try("link", "delete", lab.leg)
     _try("netns", "delete", lab.switch)

@@ -34,7 +34,9 @@ for program in /usr/sbin/qemu-ga; do
 done
 printf '#!/bin/sh\n# whatever is asked (-h, -P, +0): off\nsync\npoweroff -f\n' > root/sbin/shutdown
 cp init root/init
-chmod 755 root/init root/sbin/shutdown
+# shellcheck disable=SC2016  # for the script, not for this shell
+printf '#!/bin/sh\n# called with freeze before the file systems are frozen and with thaw afterwards\necho "FSFREEZE $1" > /dev/ttyS0\n' > root/sbin/fsfreeze-hook
+chmod 755 root/init root/sbin/shutdown root/sbin/fsfreeze-hook
 (cd root && find . | cpio -o -H newc --quiet | gzip -1) > initrd
 cp "$image" vmlinuz
 truncate -s 96M disk.img

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/busybox sh
 # The guest's init. It counts: ten times a second in memory and on disk, once a second on the console.
 /bin/busybox mkdir -p /proc /sys /dev /run /tmp /data /config /var/run
 /bin/busybox mount -t proc proc /proc
@@ -21,11 +21,10 @@ if [ -r "$network" ]; then
     ip link set eth0 up
     ip address add "$address/24" dev eth0
 fi
-echo "console: $(cat /proc/uptime)"
 if [ -x /bin/qemu-ga ]; then
     for port in /sys/class/virtio-ports/*; do
         if [ "$(cat "$port/name")" = org.qemu.guest_agent.0 ]; then
-            qemu-ga -m virtio-serial -p "/dev/${port##*/}" >/dev/null 2>&1 &
+            qemu-ga -F/sbin/fsfreeze-hook -m virtio-serial -p "/dev/${port##*/}" >/dev/null 2>&1 &
         fi
     done
 fi

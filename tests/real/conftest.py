@@ -1,0 +1,45 @@
+"""An own lab of two real hosts for the whole session, or the one in NODEOPS_TEST_REAL_LAB_DIR."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nodeops.lab.catalogue import connect
+from nodeops.lab.layout import read_layout
+from tests.lab.bed import NODEOPS, Bed
+
+HOSTS = 2
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs real hosts; what takes the lab down comes last."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.real)
+            item.add_marker(pytest.mark.timeout(1800))
+    items.sort(key=lambda item: item.path.stem == "test_down")
+
+
+@pytest.fixture(scope="session")
+def real_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A running lab of real hosts; its own is removed afterwards."""
+    given = os.environ.get("NODEOPS_TEST_REAL_LAB_DIR")
+    root = Path(given) if given else tmp_path_factory.mktemp("real") / "state"
+    where = ["--lab-dir", str(root), *([] if given else ["--name", f"real-{os.getpid()}"])]
+    size = [] if given else ["--real-hosts", str(HOSTS)]
+    subprocess.run([NODEOPS, "lab", "up", *where, *size], check=True, timeout=1500)
+    yield root
+    if not given:
+        subprocess.run([NODEOPS, "lab", "destroy", "--yes", *where], check=True, timeout=120)
+
+
+@pytest.fixture
+def bed(real_root: Path, tmp_path: Path) -> Bed:
+    """The lab with every host in service and no server of another test."""
+    layout = read_layout(real_root)
+    bed = Bed(real_root, tmp_path, layout, connect(layout, direct=True))
+    bed.whole()
+    return bed

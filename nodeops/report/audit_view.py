@@ -81,7 +81,7 @@ def summary(report: AuditReport) -> str:
     other = len(report.lines) - report.serious
     parts = [f"{report.where}: {count(report.serious, 'finding')}"]
     if other:
-        parts.append(f"{count(other, 'thing')} that will end by itself")
+        parts.append(f"{other} more that are no fault")
     parts.append(f"{count(report.servers, 'server')} on {count(report.hosts, 'host')} looked at")
     parts.append("with the databases" if report.databases else "by the API alone")
     return ", ".join(parts)

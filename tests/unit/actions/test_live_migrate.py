@@ -36,7 +36,13 @@ def test_every_action_is_registered_under_its_name() -> None:
         "disable-service", "enable-service", "live-migrate", "block-migrate", "cold-migrate",
         "confirm-resize", "wait-task", "wait-deleted", "resume", "suspend", "unrescue", "rescue", "pause",
         "unpause", "stop", "start", "reset-state", "shelve", "shelve-offload", "unshelve",
-            "evacuate", "force-down", "lift-force-down",
+        "evacuate", "force-down", "lift-force-down",
+        "settle-active", "settle-error", "delete-again",
+        "save-images", "rewrite-allocation", "rewrite-records", "rewrite-bindings", "bind-ports",
+        "renew-attachments", "reboot-hard", "restore-attachments", "restore-bindings", "tell-neutron",
+        "restore-records", "restore-allocation",
+        "drop-allocation", "mend-allocation", "delete-binding", "rebind-port", "delete-attachment",
+        "detach-volume", "attach-volume",
     }  # fmt: skip
     assert all(action.name == name for name, action in ACTIONS.items())
     assert {name for name, action in ACTIONS.items() if isinstance(action, Interruptible)} == {

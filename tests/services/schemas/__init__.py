@@ -1,0 +1,1 @@
+"""Schemas of OpenStack releases, made by the releases' own tools (`make.py`), for tests to load."""

@@ -19,9 +19,8 @@ def inquire(desk: Desk, host: str, *, patience: Patience | None = None) -> Inque
     err = desk.err()
     err.print(f"{host}: asking the cloud, its power, its address and the host itself", soft_wrap=True)
 
-    def told(source: str, answered: bool) -> None:
-        name = SOURCES.get(source, source)
-        err.print(f"  {name}: {'answered' if answered else 'no answer'}", soft_wrap=True)
+    def told(source: str, why_not: str) -> None:
+        err.print(f"  {SOURCES.get(source, source)}: {why_not or 'asked'}", soft_wrap=True)
 
     clues = gather_clues(
         desk.world(), desk.senses(), host, desk.now, told=told, patience=patience or desk.patience()

@@ -19,8 +19,8 @@ LIMIT_SECONDS = 17.0
 """For all of it."""
 APART_SECONDS = 2.5
 """Between two looks at power that is off."""
-Told = Callable[[str, bool], None]
-"""Source, and whether it answered."""
+Told = Callable[[str, str], None]
+"""Source, and why it could not be asked; empty when it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ class _Answers:
                 self.silent[source] = why_not
             else:
                 self.found[source] = answer
+            self.told(source, why_not)
             self.changed.notify_all()
-        self.told(source, not why_not)
 
 
 def gather_clues(
@@ -69,12 +69,12 @@ def gather_clues(
     host: str,
     now: Callable[[], float],
     *,
-    told: Told = lambda _source, _answered: None,
+    told: Told = lambda _source, _why_not: None,
     patience: Patience = Patience(),
 ) -> Clues:
     """Raises `UnknownHostError`; every other failure is a clue that is missing, with the reason.
 
-    `now` is the cloud's clock; `told` is called for each source as it answers, from any thread.
+    `now` is the cloud's clock; `told` is called for each source once it was asked, one after the other.
     """
     found = find_host(host, view.hosts())
     questions: Mapping[str, Callable[[], Any]] = {

@@ -47,6 +47,7 @@ def test_every_command_and_option_has_help(path: str) -> None:
         "resume",
         "status",
         "doctor",
+        "inquest",
         "watch",
         "states",
         "address show",

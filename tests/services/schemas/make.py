@@ -27,6 +27,8 @@ RELEASES = {
     "2024.1": ("nova==29.4.0", "neutron==24.2.2", "oslo.utils<8", "neutron-lib<3.12"),
     "2026.2": ("nova==34.0.0", "neutron==29.0.0"),
 }
+ENGINES = {"mariadb": tuple(RELEASES), "postgresql": ("zed", "2024.1")}
+"""The migrations of Nova 34 run on MariaDB only (`ALTER TABLE tags CONVERT TO CHARACTER SET`)."""
 TABLES = {
     "nova_api": ("cell_mappings", "host_mappings", "instance_mappings", "request_specs"),
     "nova": (
@@ -190,9 +192,9 @@ def main() -> None:
     wanted = sys.argv[1:] or list(RELEASES)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nodeops-schemas"
     cache.mkdir(parents=True, exist_ok=True)
-    for engine in ("mariadb", "postgresql"):
+    for engine, releases in ENGINES.items():
         with running(engine) as server:
-            for release in wanted:
+            for release in (each for each in wanted if each in releases):
                 make(release, environment(release, RELEASES[release], cache), server)
 
 

@@ -19,9 +19,7 @@ def test_a_drain_moves_living_guests(bed: Bed) -> None:
     assert len(on_host(bed, "c02", "virsh list --name").split()) == 2
     for name in names:
         bed.until(lambda name=name: counted(bed, name) > before[name] + 10)  # type: ignore[misc]
-        assert "GUEST-READY" not in console(bed, name), (
-            "it was booted again"
-        )
+        assert "GUEST-READY" not in console(bed, name), "it was booted again"
     assert silence.longest < 5, "the guest was silent for longer than a live migration takes"
 
 

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from nodeops.lab.hypervisor.settings import Storage
-from nodeops.lab.options import LabOptions
+from nodeops.lab.options import MOST_REAL_HOSTS, LabOptions
 from nodeops.lab.real.base import INSIDE
 from nodeops.lab.real.config import agent_conf, nova_conf
 from nodeops.lab.real.places import MACHINE, RealHost, RealLab
@@ -46,7 +46,9 @@ def write_tree(host: RealHost, options: LabOptions) -> None:
         local.touch()
     else:
         local.unlink(missing_ok=True)
-    names = [f"{each.address} {each.name}" for each in lab.hosts]
+    # All there may ever be: a host that runs is not told of one that is made later.
+    every = [RealHost(lab, f"c{number:02}", number) for number in range(1, MOST_REAL_HOSTS + 1)]
+    names = [f"{each.address} {each.name}" for each in every]
     hosts = ["127.0.0.1 localhost", *names, f"{lab.prefix}.{MACHINE} storage machine"]
     _write(host, "etc/hostname", f"{host.name}\n")
     _write(host, "etc/hosts", "\n".join(hosts) + "\n")
@@ -59,12 +61,11 @@ def write_tree(host: RealHost, options: LabOptions) -> None:
     key = host.place / HOST_KEY
     _write(host, f"etc/ssh/{HOST_KEY}", key.read_text(encoding="utf-8"), 0o600)
     _write(host, f"etc/ssh/{HOST_KEY}.pub", _public(key))
-    known = lab.known_hosts.read_text(encoding="utf-8")
-    _write(host, "etc/ssh/ssh_known_hosts", known)
     public, nova_key = _public(lab.key), lab.root / "nova_ed25519"
     _write(host, "root/.ssh/authorized_keys", public, 0o600)
     _write(host, "home/ops/.ssh/authorized_keys", public, 0o600, _owner(lab, "home/ops"))
     _write(host, "var/lib/nova/.ssh/authorized_keys", _public(nova_key), 0o600, NOVA)
+    _write(host, "var/lib/nova/.ssh/config", "StrictHostKeyChecking accept-new\n", 0o600, NOVA)
     _write(host, "var/lib/nova/.ssh/id_ed25519", nova_key.read_text(encoding="utf-8"), 0o600, NOVA)
 
 

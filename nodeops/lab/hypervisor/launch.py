@@ -32,6 +32,8 @@ PRELOADED = (
     "keystoneauth1.loading",
 )
 """What a nova-compute imports sooner or later: imported once, before it is forked."""
+INTERVALS = {"sync_power_state_interval": 30, "update_resources_interval": 30}
+"""Seconds. Nova's manager takes them over as it is imported, which is here before its file is read."""
 FIRST_DELAY_SECONDS = 3.0
 LONGEST_DELAY_SECONDS = 60.0
 
@@ -147,6 +149,9 @@ def import_nova() -> None:
     from nova import monkey_patch  # noqa: PLC0415 - has to come before everything else of Nova
 
     monkey_patch.patch(backend="threading")
+    defaults = importlib.import_module("nova.conf").CONF
+    for option, seconds in INTERVALS.items():
+        defaults.set_default(option, seconds)
     for name in PRELOADED:
         importlib.import_module(name)
     importlib.import_module("nova.objects").register_all()

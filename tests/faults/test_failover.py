@@ -115,6 +115,8 @@ class Trial:
             run.retarget = lambda step, refused: replace_failover_target(facts, plan, step, refused)
             run.go(plan)
             self._verify(world, run)
+            if any(finding.code == "unseen" for finding in self.findings):
+                return True
         except (Crash, ApiError):
             return True
         finally:

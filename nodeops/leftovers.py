@@ -38,7 +38,9 @@ class AuditFacts:
     migrations: tuple[Migration, ...] | None = None
     """Not ended, or evacuations that are `done`."""
     histories: Mapping[str, tuple[Migration, ...]] = field(default_factory=dict)
-    """Migrations of servers that are counted on another host, by server id."""
+    """Migrations of servers of which something is on another host, by server id."""
+    holdings: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
+    """What servers hold that are not counted on their host: server id -> provider -> class -> amount."""
     records: Mapping[str, ServerRecord] | None = None
     """Rows of the servers of the scope; None without the databases."""
     compute_ids: Mapping[str, int] = field(default_factory=dict)
@@ -47,6 +49,22 @@ class AuditFacts:
 
     def inside(self, host: str | None) -> bool:
         return self.scope in {EVERYWHERE, host}
+
+    @property
+    def elsewhere(self) -> Mapping[str, frozenset[str]]:
+        """Hosts that have something of a server which is on another one, by server id."""
+        found: dict[str, set[str]] = {}
+        hosts = {each.id: each.host for volume in self.volumes or () for each in volume.attachments}
+        providers = {host.provider_id: host.name for host in self.hosts.values()}
+        claims = [(consumer, name) for name, there in (self.allocations or {}).items() for consumer in there]
+        claims += [(each, providers.get(key, "")) for each, held in self.holdings.items() for key in held]
+        claims += [(port.server_id, port.host) for port in self.ports or ()]
+        claims += [(each.server_id, hosts.get(each.id) or "") for each in self.attachments or ()]
+        for server_id, name in claims:
+            server = self.servers.get(server_id)
+            if server is not None and server.host is not None and name and server.host != name:
+                found.setdefault(server_id, set()).add(name)
+        return {key: frozenset(names) for key, names in found.items()}
 
     @property
     def where(self) -> str:

@@ -125,6 +125,9 @@ class DeleteBinding:
     def refused(self, step: Step, error: ApiError) -> Look:
         if error.status == HTTPStatus.NOT_FOUND:
             return Look(State.FAILED, error.message)
+        if error.status == HTTPStatus.FORBIDDEN:
+            words = "neutron leaves this to accounts with the role service, from 2024.1 on"
+            return Look(State.FAILED, f"{error.message}: {words}", retry=False)
         return answer_refused(step, error)
 
 

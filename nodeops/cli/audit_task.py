@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 from nodeops.cli.desk import Desk
 from nodeops.cli.task import Task
 from nodeops.engine.journal import RunInfo
+from nodeops.errors import FindingsError, NodeopsError
 from nodeops.gather.audit import gather_audit
 from nodeops.leftovers import EVERYWHERE, AuditFacts
 from nodeops.outcome import Outcome, ServerResult, StepResult
@@ -73,6 +74,15 @@ class Audit(Task[AuditFacts]):
             )
         left = [each for each in found if each.mending is None or each.id not in planned]
         return tuple(judged), (*left_findings(left, Level.ERROR), *_unseen(facts))
+
+    def objection(self, plan: Plan) -> NodeopsError | None:
+        """Nothing can be done, and there is something to do."""
+        left = [finding for finding in plan.findings if finding.level is Level.WARNING]
+        if plan.steps or not left:
+            return None
+        where = "the cloud" if plan.host == EVERYWHERE else plan.host
+        hint = "None of them can be mended by the API alone: the lines above say what to do."
+        return FindingsError(f"{where}: {count(len(left), 'finding')} left", hint=hint)
 
     def question(self, plan: Plan) -> str:
         where = "the cloud" if plan.host == EVERYWHERE else plan.host

@@ -46,7 +46,8 @@ def gather_audit(view: View, scope: str, now: float, *, cloud: str = "") -> Audi
     ports = looking.ports(servers)
     facts = replace(facts, servers=servers, ports=None if ports is None else _all(ports, facts.bound))
     facts = looking.strangers(facts)
-    facts = replace(facts, named=looking.named(facts), histories=looking.histories(facts))
+    facts = replace(facts, named=looking.named(facts), holdings=looking.holdings(facts))
+    facts = replace(facts, histories=looking.histories(facts))
     facts = looking.records(facts)
     return replace(facts, unseen=tuple(looking.unseen.words))
 
@@ -117,18 +118,24 @@ class _Looking:
         doubtful = sorted({server for (server, _), number in counts.items() if number > 1})
         return self._each(doubtful, facts, "volumes of server", self.view.volumes_of)
 
-    def histories(self, facts: AuditFacts) -> dict[str, tuple[Migration, ...]]:
-        doubtful = sorted(
-            consumer
-            for name, there in (facts.allocations or {}).items()
-            for consumer in there
-            if consumer in facts.servers and facts.servers[consumer].host not in {name, None}
+    def holdings(self, facts: AuditFacts) -> dict[str, Mapping[str, Mapping[str, int]]]:
+        """What servers hold that their own host does not count."""
+        counted = facts.allocations or {}
+        missing = sorted(
+            server.id
+            for server in facts.servers.values()
+            if server.host
+            and server.id not in counted.get(server.host, {server.id: {}})
+            and not server.task_state
         )
-        return self._each(doubtful, facts, "migrations of server", self.view.migrations_of)
+        return self._each(missing, facts, "allocation of server", self.view.allocation)
+
+    def histories(self, facts: AuditFacts) -> dict[str, tuple[Migration, ...]]:
+        return self._each(sorted(facts.elsewhere), facts, "migrations of server", self.view.migrations_of)
 
     def _each(
-        self, ids: list[str], facts: AuditFacts, what: str, question: Callable[[str], tuple[_Answer, ...]]
-    ) -> dict[str, tuple[_Answer, ...]]:
+        self, ids: list[str], facts: AuditFacts, what: str, question: Callable[[str], _Answer]
+    ) -> dict[str, _Answer]:
         found = {}
         for each in ids[:DOUBTS]:
             if each in facts.servers:

@@ -5,10 +5,10 @@ what waits for a confirmation, and what nobody could look at.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from nodeops.facts import Attachment, Host, Migration, Port, Server
+from nodeops.facts import Attachment, Migration, Port, Server
 from nodeops.leftovers import EVERYWHERE, AuditFacts
 from nodeops.plan import Json, StepId
 from nodeops.runbooks.contradictions import Mismatch, contradictions
@@ -17,8 +17,12 @@ from nodeops.states import StatesFacts, moment
 
 STUCK_AFTER = 3600.0
 """Seconds from which on a task or an open migration is a left-over."""
+HEARD_AFTER = 60.0
+"""A host that is heard of so many seconds after its servers were evacuated lives; clocks differ by less."""
 STUCK = frozenset({"task-stuck", "delete-stuck", "build-stuck"})
 NOT_BOUND = frozenset({"unbound", "binding_failed"})
+DOUBTFUL = frozenset({"moved-without-record", "node-disagrees", "host-unknown"})
+"""Where such a server really runs nobody can say but who looks: nothing of it is changed."""
 OFF_HOST = frozenset({"shelved", "shelved_offloaded"})
 
 
@@ -63,7 +67,8 @@ def leftovers(facts: AuditFacts) -> tuple[Leftover, ...]:
     """Everything that was found, by host and name."""
     found = [
         *_allocations(facts),
-        *_missing_allocations(facts),
+        *_uncounted(facts),
+        *_unrecorded(facts),
         *_ports(facts),
         *_bindings(facts),
         *_attachments(facts),
@@ -74,7 +79,8 @@ def leftovers(facts: AuditFacts) -> tuple[Leftover, ...]:
         *_counts(facts),
         *_stuck(facts),
     ]
-    unique = {each.key: each for each in found}
+    doubtful = {each.id for each in found if each.kind.name in DOUBTFUL}
+    unique = {each.key: replace(each, mending=None) if each.id in doubtful else each for each in found}
     return tuple(sorted(unique.values(), key=lambda each: (each.host, each.name, each.kind.name)))
 
 
@@ -113,7 +119,7 @@ def _allocations(facts: AuditFacts) -> Iterator[Leftover]:
     moving, evacuated = _moving(facts), _evacuated(facts)
     for host, there in (facts.allocations or {}).items():
         for consumer, amounts in there.items():
-            held = ", ".join(f"{amount} {name}" for name, amount in sorted(amounts.items()))
+            held = _amounts(amounts)
             if consumer in facts.gone:
                 words = f"placement counts {held} for it on {host}, and nova does not know it"
                 mending = Mending("drop-allocation", "", {})
@@ -131,46 +137,50 @@ def _allocations(facts: AuditFacts) -> Iterator[Leftover]:
 
 def _elsewhere(facts: AuditFacts, server: Server, host: str, held: str) -> Iterator[Leftover]:
     words = f"is on {server.host or 'no host'}, and placement counts {held} on {host}"
-    history = facts.histories.get(server.id)
-    if history is not None and server.host is not None and not any(_left_from(m, host) for m in history):
-        told = f"is on {server.host} and counted on {host}, and no migration from there is known"
-        yield _left("moved-without-record", server, server.id, host, told)
     here, right = facts.hosts.get(host), facts.hosts.get(server.host or "")
-    if here is None or here.provider_id is None or (server.host is not None and not _known(right)):
-        yield _left("allocation-elsewhere", server, server.id, host, words)
-        return
     provider = right.provider_id if right is not None else None
-    params: dict[str, Json] = {"wrong": here.provider_id, "right": provider, "host": server.host}
-    yield _left(
-        "allocation-elsewhere", server, server.id, host, words, by=Mending("mend-allocation", host, params)
-    )
+    mending = None
+    if here is not None and here.provider_id is not None and (server.host is None or provider is not None):
+        params: dict[str, Json] = {"wrong": here.provider_id, "right": provider, "host": server.host}
+        mending = Mending("mend-allocation", host, params)
+    yield _left("allocation-elsewhere", server, server.id, host, words, by=mending)
 
 
-def _known(host: Host | None) -> bool:
-    return host is not None and host.provider_id is not None
-
-
-def _left_from(migration: Migration, host: str) -> bool:
-    return migration.source == host
-
-
-def _missing_allocations(facts: AuditFacts) -> Iterator[Leftover]:
-    if facts.allocations is None or facts.migrations is None:
+def _uncounted(facts: AuditFacts) -> Iterator[Leftover]:
+    """Servers that their own host does not count, and what they hold instead."""
+    if facts.migrations is None:
         return
-    counted = {consumer for there in facts.allocations.values() for consumer in there}
     moving = _moving(facts)
-    for server in facts.servers.values():
-        if (
-            server.host in facts.allocations
-            and server.id not in counted | moving
-            and facts.inside(server.host)
-        ):
-            words = f"is on {server.host}, and placement counts it {_nowhere(facts)}"
+    providers = {host.provider_id: host.name for host in facts.hosts.values()}
+    for server_id, held in facts.holdings.items():
+        server = facts.servers[server_id]
+        if server_id in moving or not facts.inside(server.host):
+            continue
+        if not held:
+            words = f"is on {server.host}, and placement counts it nowhere"
             yield _left("allocation-missing", server, server.id, server.host or "", words)
+        for provider, amounts in held.items():
+            host = providers.get(provider)
+            if host is not None and host not in (facts.allocations or {}):
+                yield from _elsewhere(facts, server, host, _amounts(amounts))
 
 
-def _nowhere(facts: AuditFacts) -> str:
-    return "nowhere" if facts.scope == EVERYWHERE else "not there"
+def _amounts(amounts: Mapping[str, int]) -> str:
+    return ", ".join(f"{amount} {name}" for name, amount in sorted(amounts.items()))
+
+
+def _unrecorded(facts: AuditFacts) -> Iterator[Leftover]:
+    """Where the old host would not be told to remove its copy."""
+    moving = _moving(facts)
+    for server_id, hosts in facts.elsewhere.items():
+        history, server = facts.histories.get(server_id), facts.servers[server_id]
+        if history is None or server_id in moving or server.host not in facts.hosts:
+            continue
+        known = {name for migration in history for name in (migration.source, migration.target)}
+        for host in sorted(hosts - known):
+            if facts.inside(host) or facts.inside(server.host):
+                words = f"is on {server.host}, {host} still has something of it, and no migration tells why"
+                yield _left("moved-without-record", server, server_id, host, words)
 
 
 # -- Neutron
@@ -336,7 +346,9 @@ def _tombstone(facts: AuditFacts, migration: Migration, server: Server | None) -
     if host is None or (server is not None and server.host == migration.source):
         return
     words = f"was evacuated from {migration.source} to {migration.target} (migration {migration.id})"
-    name = "tombstone-open" if host.up else "tombstone-waiting"
+    # One that is forced down still tells when it was heard of last.
+    alive = host.up or moment(host.last_seen) > moment(migration.updated) + HEARD_AFTER
+    name = "tombstone-open" if alive else "tombstone-waiting"
     yield _left(name, server, migration.server_id, migration.source, words)
 
 

@@ -54,15 +54,17 @@ CLASSES: Mapping[str, LeftoverClass] = {
         ),
         LeftoverClass(
             "moved-without-record",
-            "a server is counted on a host it is not on, and no migration tells how it left",
+            "a host has something of a server that is on another one, and no migration tells how it left",
             "its row was rewritten by hand, without a tombstone: the old host would keep its guest",
-            "before anything else look on the old host: virsh list --all; a guest there is a second copy",
+            "before anything else look on the old host: virsh list --all; a guest there is a second copy. "
+            "Nothing of this server is changed by --fix until that is settled",
         ),
         LeftoverClass(
             "binding-left-over",
             "a port has an INACTIVE binding on a host its server is not on",
             "a live migration was cut off before Nova removed the binding of the other side",
-            "the binding is deleted; with it there the next live migration to this host would fail",
+            "the binding is deleted; with it there the next live migration to this host would fail. From "
+            "2024.1 on Neutron lets only accounts with the role service do so",
             fixed=True,
         ),
         LeftoverClass(
@@ -134,7 +136,7 @@ CLASSES: Mapping[str, LeftoverClass] = {
             "node-disagrees",
             "a server's hypervisor is not the one of its host",
             "its row was rewritten by host alone, as an old guide says",
-            "instances.node and compute_id are put right in the database; until then it cannot be migrated",
+            "put instances.node and compute_id right in the database; until then it cannot be migrated",
         ),
         LeftoverClass(
             "compute-id-disagrees",

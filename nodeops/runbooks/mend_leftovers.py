@@ -40,7 +40,7 @@ def left_findings(found: Iterable[Leftover], level: Level) -> Iterator[Finding]:
 
 
 def sentence(words: str) -> str:
-    return f"{words[:1].upper()}{words[1:]}." if words else ""
+    return f"Repair: {words}." if words else ""
 
 
 def _subject(facts: AuditFacts, group: Sequence[Leftover]) -> ServerPlan:

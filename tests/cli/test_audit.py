@@ -145,9 +145,17 @@ def test_what_needs_a_person_is_left_and_said(
     desk: FakeDesk, world: FakeWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
     broken(world.nova, ["attachment-dangling", "node-disagrees"])
-    with pytest.raises(NotVerifiedError, match="name-of-s01"):
+    with pytest.raises(NotVerifiedError, match="name-of-s03"):
         carry_out(desk, Audit(), GO)
     assert {finding["code"] for finding in told(capsys)["findings"]} == {"node-disagrees"}
+
+
+def test_where_a_server_really_runs_is_settled_by_a_person_first(desk: FakeDesk, world: FakeWorld) -> None:
+    broken(world.nova, ["the old guide's SQL"])
+    with pytest.raises(FindingsError, match="6 findings left") as raised:
+        carry_out(desk, Audit(), GO)
+    assert "None of them" in raised.value.hint
+    assert world.writes == []
 
 
 def test_a_dry_run_changes_nothing_and_no_means_no(desk: FakeDesk, world: FakeWorld) -> None:

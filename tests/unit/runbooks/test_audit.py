@@ -41,6 +41,11 @@ def plan(world: FakeWorld, scope: str = EVERYWHERE) -> Plan:
     return plan_audit(gather_audit(world, scope, world.nova.clock.now()))
 
 
+def failed_before(nova: FakeNova) -> None:
+    """What tells that c02 had something to do with it."""
+    nova.migrations.append(Migration(1, "m1", "s01", "live-migration", "error", "c01", "c02"))
+
+
 def rewritten_by_hand(nova: FakeNova) -> None:
     """The old guide's SQL: the host alone, nothing else."""
     server = nova.servers["s01"]
@@ -57,7 +62,7 @@ def stray_allocation(nova: FakeNova) -> None:
 
 def doubled_allocation(nova: FakeNova) -> None:
     nova.placement.held["s01"] = {"provider-c01": dict(SHAPE), "provider-c02": dict(SHAPE)}
-    nova.migrations.append(Migration(1, "m1", "s01", "live-migration", "error", "c02", "c01"))
+    failed_before(nova)
 
 
 def lost_allocation(nova: FakeNova) -> None:
@@ -70,6 +75,7 @@ def inactive_binding(nova: FakeNova) -> None:
 
 def port_elsewhere(nova: FakeNova) -> None:
     nova.neutron.keep(replace(nova.neutron.get("port-s01"), host="c02"))
+    failed_before(nova)
 
 
 def failed_binding(nova: FakeNova) -> None:
@@ -100,6 +106,7 @@ def lost_attachment(nova: FakeNova) -> None:
 def attachment_elsewhere(nova: FakeNova) -> None:
     nova.cinder.freeze(nova.servers["s01"])
     nova.cinder.made["attachment-v2-s01"] = replace(nova.cinder.made["attachment-v2-s01"], host="c02")
+    failed_before(nova)
 
 
 def half_attached(nova: FakeNova) -> None:
@@ -114,7 +121,7 @@ def wrong_case(nova: FakeNova) -> None:
 
 
 def wrong_node(nova: FakeNova) -> None:
-    nova.servers["s01"] = replace(nova.servers["s01"], node="c02.example")
+    nova.servers["s03"] = replace(nova.servers["s03"], node="c02.example")
 
 
 def open_migration(nova: FakeNova) -> None:
@@ -194,7 +201,11 @@ def test_an_evacuated_server_waits_for_its_old_host(world: FakeWorld) -> None:
     waiting = {each.kind.name for each in found(world) if each.id == "s02"}
     assert waiting == {"allocation-of-evacuated", "tombstone-waiting"}
     assert not any(CLASSES[name].serious for name in waiting)
-    nova.hosts["c01"] = replace(nova.hosts["c01"], up=True)
+    nova.clock.sleep(100)
+    nova.hosts["c01"] = replace(nova.hosts["c01"], last_seen=nova.stamp())
+    assert "tombstone-open" in kinds(world, "c01")
+    force_down_lifted = replace(nova.hosts["c01"], up=True, forced_down=False, last_seen="")
+    nova.hosts["c01"] = force_down_lifted
     assert "tombstone-open" in kinds(world, "c01")
     come_back(nova, "c01")
     assert kinds(world) == []
@@ -235,7 +246,7 @@ def test_what_needs_a_person_is_a_finding_of_the_plan(world: FakeWorld) -> None:
     made = plan(world)
     assert made.steps == ()
     assert [finding.code for finding in made.findings] == ["node-disagrees"]
-    assert "name-of-s01" in made.findings[0].words
+    assert "name-of-s03" in made.findings[0].words
 
 
 def test_calls_do_not_grow_with_the_servers() -> None:

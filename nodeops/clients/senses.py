@@ -15,6 +15,8 @@ from nodeops.inventory import Inventory, Place
 from nodeops.senses import Guests, Heard, HookWord, PowerAction, PowerReading, Word
 
 PING_SECONDS = 2
+NO_REPLY = 1
+"""Exit code of ping; others mean that it could not ask, for want of rights say."""
 HOOK_SECONDS = 12.0
 SSH_SECONDS = 6.0
 HOOK_DEAD = 1
@@ -55,11 +57,9 @@ class HostSenses:
         if shutil.which("ping") is None:
             return _connected(place)
         ended = run(["ping", "-n", "-c", "2", "-W", str(PING_SECONDS), "--", place.address], PING_SECONDS * 3)
-        return (
-            Heard(answered=True, words="answers")
-            if ended.code == 0
-            else Heard(answered=False, words="no answer")
-        )
+        if ended.code == 0:
+            return Heard(answered=True, words="answers")
+        return Heard(answered=False, words="no answer") if ended.code == NO_REPLY else _connected(place)
 
     def ssh(self, host: str) -> Heard:
         place = self._place(host)
@@ -118,7 +118,7 @@ def _unknown(address: str) -> Heard | None:
 
 
 def _connected(place: Place) -> Heard:
-    """Without a ping program: a refused connection is an answer too."""
+    """Where ping cannot be used: a refused connection is an answer too."""
     try:
         socket.create_connection((place.address, place.port or 22), timeout=PING_SECONDS).close()
     except ConnectionRefusedError:

@@ -8,6 +8,7 @@ demo: install          ## a real OpenStack on this machine, and a host of it dra
 test: static           ## everything: real MariaDB in a container, the installed command on a real OpenStack
 	$(BIN)/python -m tests.services.docker # before the lab, which installs packages as well
 	$(BIN)/python -m tests.services.sshd
+	$(BIN)/python -m tests.services.postgresql
 	$(BIN)/pytest -m "not real" -n 2 --dist loadgroup --durations=30 # the lab's tests beside all others
 
 check: static          ## before every commit: lint, types, imports, docs, fast tests

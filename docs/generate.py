@@ -113,8 +113,8 @@ def leftovers() -> str:
         "# Left-overs of moves",
         "",
         "What `nodeops audit` finds: Nova, Placement, Neutron and Cinder each keep a record of where a server",
-        "is, and a move that is cut off, a host that dies or a row that is rewritten by hand leaves them",
-        "apart. What is under way is no left-over: servers in a task, in a migration, or waiting for a",
+        "is, and a move that is cut off, a host that dies or a row that is rewritten by hand leaves",
+        "them apart. What is under way is no left-over: servers in a task, in a migration, or waiting for a",
         "confirmation are left out. `--fix` looks once more before each change, and audits again afterwards.",
         "",
         "| Class | Seen | Likely cause | Repair | `--fix` | Needs |",
@@ -124,7 +124,7 @@ def leftovers() -> str:
         fix = "does it" if each.fixed else "nothing"
         needs = "the databases" if each.needs_databases else "the API"
         name = f"`{each.name}`" if each.serious else f"`{each.name}` (no bad exit code)"
-        lines.append(f"| {' | '.join((name, each.seen, each.cause, each.repair, fix, needs))} |")
+        lines.append(f"| {name} | {each.seen} | {each.cause} | {each.repair} | {fix} | {needs} |")
     return NOTICE + "\n".join(lines) + "\n"
 
 

@@ -1,8 +1,8 @@
 """What becomes of a dead host's servers, and of the host when it is back.
 
 As in `nova/compute/api.py` and `conductor/manager.py`: the task is `rebuilding` and a record `accepted`
-before the answer; without a host the server is in ERROR; the row moves after the guest runs, and the record is
-`done` last. The source keeps its allocation and its guests until its nova-compute starts
+before the answer; without a host the server is in ERROR; the row moves after the guest runs, and the record
+is `done` last. The source keeps its allocation and its guests until its nova-compute starts
 (`nova/compute/manager.py`, `_destroy_evacuated_instances`).
 """
 

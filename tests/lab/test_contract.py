@@ -20,11 +20,24 @@ class LabStage:
     def __init__(self, bed: Bed, cloud: Cloud) -> None:
         self.bed = bed
         self.world: World = cloud
+        self.volumes: list[str] = []
 
     def boot(self, count: int = 1) -> list[str]:
         names = self.bed.boot(self.here, count)
         servers = self.bed.servers(self.here)
         return [str(servers[name]["id"]) for name in names]
+
+    def volume(self) -> str:
+        storage = self.bed.cloud.block_storage
+        made = storage.create_volume(size=1)
+        storage.wait_for_status(made, status="available", interval=1, wait=int(LONGEST))
+        self.volumes.append(made.id)
+        return str(made.id)
+
+    def clear(self) -> None:
+        """Volumes of no server; the others go with their servers."""
+        for volume in self.volumes:
+            self.bed.cloud.block_storage.delete_volume(volume, force=True)
 
     def until(self, condition: Callable[[], object]) -> None:
         end = time.monotonic() + LONGEST
@@ -38,5 +51,7 @@ class TestCloud(WorldContract):
     def stage(self, bed: Bed, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
         monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(bed.layout.clouds_yaml))
         cloud = connect({"cloud": bed.layout.name}, environment={})
-        yield LabStage(bed, cloud)
+        stage = LabStage(bed, cloud)
+        yield stage
+        stage.clear()
         cloud.close()

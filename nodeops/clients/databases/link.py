@@ -1,17 +1,20 @@
 """One database: how it is reached, its tables as they are, and transactions that end well or not at all."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 from sqlalchemy import (
+    BindParameter,
     Connection,
     Engine,
     Executable,
     MetaData,
+    Select,
     Table,
+    bindparam,
     create_engine,
     event,
     inspect,
@@ -21,12 +24,17 @@ from sqlalchemy import (
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from nodeops.clients.databases.rows import batches
 from nodeops.errors import ConfigurationError, DatabaseError
 from nodeops.log import conceal, redact
 
 Value = TypeVar("Value")
 
+IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+"""Stands in a question for the ids it is asked about."""
+
 CONNECT_SECONDS, ANSWER_SECONDS, LOCK_SECONDS = 10, 60, 10
+RECYCLE_SECONDS = 300
 ATTEMPTS = 5
 FIRST_PAUSE = 0.1
 """Seconds before the second attempt; doubled for each further one."""
@@ -55,15 +63,24 @@ class Link:
         self.name = name
         """In words for the operator, such as `nova's database of cell1`."""
         self.engine = _engine(url, name)
+        """For transactions."""
+        self.reader = _engine(url, name, isolation_level="AUTOCOMMIT")
+        """For questions, which then are one round trip each."""
         self._sleep = sleep
         self._tables: dict[str, Table] = {}
+        self._questions: dict[str, Select[Any]] = {}
         self._names: frozenset[str] | None = None
 
     def __repr__(self) -> str:
         return f"Link({self.engine.url.render_as_string(hide_password=True)!r})"
 
+    @property
+    def engines(self) -> tuple[Engine, Engine]:
+        return self.engine, self.reader
+
     def close(self) -> None:
-        self.engine.dispose()
+        for engine in self.engines:
+            engine.dispose()
 
     def table(self, name: str) -> Table:
         """As it is in this database. Raises `DatabaseError` when it has no such table."""
@@ -84,10 +101,29 @@ class Link:
         version = self.table("alembic_version")
         return tuple(sorted(row.version_num for row in self.read(select(version.c.version_num))))
 
+    def ask(
+        self, name: str, question: Callable[[], Select[Any]], ids: Sequence[str], **values: Any
+    ) -> list[Any]:
+        """All rows of one question about `IDS`, in batches; put together once, and known by that name."""
+        if name not in self._questions:
+            self._questions[name] = question()
+        prepared = self._questions[name]
+        return self._all([(prepared, {"ids": list(part), **values}) for part in batches(ids)])
+
     def read(self, *queries: Any) -> list[Any]:
-        """All rows of all queries, in one transaction."""
-        with self._words(), self.engine.connect() as connection:
-            return [row for query in queries for row in connection.execute(query)]
+        """All rows of all queries, each as of its moment; asked again where the connection was lost."""
+        return self._all([(query, {}) for query in queries])
+
+    def _all(self, queries: Sequence[tuple[Any, dict[str, Any]]]) -> list[Any]:
+        for attempt in range(ATTEMPTS):
+            try:
+                with self.reader.connect() as connection:
+                    return [row for query, values in queries for row in connection.execute(query, values)]
+            except SQLAlchemyError as error:
+                if attempt == ATTEMPTS - 1 or not _again(error):
+                    raise self.error(error) from None
+            self._sleep(FIRST_PAUSE * 2**attempt)
+        raise AssertionError("unreachable")
 
     def write(self, change: Callable[[Connection], Value]) -> Value:
         """Make the change in one transaction, whole or not at all.
@@ -104,15 +140,11 @@ class Link:
                     committing = True
                     transaction.commit()
                     return value
-            except DBAPIError as error:
-                lost = error.connection_invalidated
-                if lost and committing:
-                    raise self.error(error, ambiguous=True) from None
-                again = code_of(error) in RETRYABLE or lost
-                if not again or attempt == ATTEMPTS - 1:
-                    raise self.error(error) from None
             except SQLAlchemyError as error:
-                raise self.error(error) from None
+                if committing and _lost(error):
+                    raise self.error(error, ambiguous=True) from None
+                if attempt == ATTEMPTS - 1 or not _again(error):
+                    raise self.error(error) from None
             self._sleep(FIRST_PAUSE * 2**attempt)
         raise AssertionError("unreachable")
 
@@ -150,6 +182,15 @@ class Link:
             raise self.error(error) from None
 
 
+def _lost(error: SQLAlchemyError) -> bool:
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+def _again(error: SQLAlchemyError) -> bool:
+    """Whether nothing was changed and another attempt may do better."""
+    return code_of(error) in RETRYABLE or _lost(error)
+
+
 def words_of(error: SQLAlchemyError) -> str:
     """The driver's last words, which are its message, in one line and without secrets."""
     origin = getattr(error, "orig", None) or error
@@ -184,7 +225,7 @@ def parsed(url: str, name: str) -> URL:
     return found.set(drivername=DRIVERS[backend])
 
 
-def _engine(url: str, name: str) -> Engine:
+def _engine(url: str, name: str, **more: Any) -> Engine:
     where = parsed(url, name)
     if where.password:
         conceal(str(where.password))
@@ -192,7 +233,16 @@ def _engine(url: str, name: str) -> Engine:
     # What the URL says is stronger than our defaults.
     options = {key: value for key, value in _OPTIONS[driver].items() if key not in where.query}
     try:
-        engine = create_engine(where, pool_size=1, max_overflow=1, pool_pre_ping=True, connect_args=options)
+        # A transaction is always ended before its connection goes back, and a dead one is noticed when used.
+        engine = create_engine(
+            where,
+            pool_size=1,
+            max_overflow=1,
+            pool_recycle=RECYCLE_SECONDS,
+            pool_reset_on_return=None,
+            connect_args=options,
+            **more,
+        )
     except (NoSuchModuleError, ModuleNotFoundError, ArgumentError) as error:
         raise ConfigurationError(
             f"{name}: {error}", hint="For PostgreSQL install nodeops[postgresql]."

@@ -3,32 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
-from nodeops.clients.databases.link import Link
-from nodeops.clients.databases.rows import batches
+from nodeops.clients.databases.link import IDS, Link
 from nodeops.records import BindingRecord
 
 
 def bindings_of(link: Link, server_ids: Sequence[str]) -> dict[str, tuple[BindingRecord, ...]]:
     """By server: the bindings of its compute ports, on any host."""
-    ports, bindings = link.table("ports"), link.table("ml2_port_bindings")
-    levels = link.table("ml2_port_binding_levels")
-    counted = (
-        select(levels.c.port_id, levels.c.host, func.count().label("levels"))
-        .group_by(levels.c.port_id, levels.c.host)
-        .subquery()
-    )
-    at = (counted.c.port_id == bindings.c.port_id) & (counted.c.host == bindings.c.host)
-    queries = [
-        select(bindings, ports.c.device_id, ports.c.device_owner, counted.c.levels)
-        .join_from(bindings, ports, bindings.c.port_id == ports.c.id)
-        .outerjoin(counted, at)
-        .where(ports.c.device_id.in_(ids))
-        for ids in batches(server_ids)
-    ]
     found: dict[str, list[BindingRecord]] = {}
-    for row in link.read(*queries):
+    for row in link.ask("bindings", lambda: _bindings(link), server_ids):
         record = binding(row)
         if record.of_compute:
             found.setdefault(record.server_id, []).append(record)
@@ -36,6 +20,29 @@ def bindings_of(link: Link, server_ids: Sequence[str]) -> dict[str, tuple[Bindin
         server_id: tuple(sorted(those, key=lambda each: (each.port_id, each.host)))
         for server_id, those in found.items()
     }
+
+
+def _bindings(link: Link) -> Select[Any]:
+    ports, bindings = link.table("ports"), link.table("ml2_port_bindings")
+    levels = link.table("ml2_port_binding_levels")
+    # By the key, row for row: grouped, all levels of the whole network would be counted for one server.
+    counted = (
+        select(func.count())
+        .select_from(levels)
+        .where(levels.c.port_id == bindings.c.port_id, levels.c.host == bindings.c.host)
+        .scalar_subquery()
+    )
+    shown = ("port_id", "host", "status", "vnic_type", "vif_type", "profile")
+    return (
+        select(
+            *(bindings.c[name] for name in shown),
+            ports.c.device_id,
+            ports.c.device_owner,
+            counted.label("levels"),
+        )
+        .join_from(bindings, ports, bindings.c.port_id == ports.c.id)
+        .where(ports.c.device_id.in_(IDS))
+    )
 
 
 def binding(row: Any) -> BindingRecord:

@@ -7,9 +7,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Table, select
+from sqlalchemy import Select, Table, select
 
-from nodeops.clients.databases.link import Link
+from nodeops.clients.databases.link import IDS, Link
 from nodeops.clients.databases.rows import batches, grouped, moment
 from nodeops.records import NodeRecord, ServerRecord, TombstoneRecord, VolumeRecord
 
@@ -28,6 +28,11 @@ _SERVER = (
     "availability_zone",
     "updated_at",
     "launched_at",
+)
+
+
+_VOLUME = (
+    *("id", "instance_uuid", "volume_id", "attachment_id", "device_name", "boot_index", "connection_info"),
 )
 
 
@@ -78,13 +83,12 @@ def rows_on(link: Link, host: str) -> list[Any]:
 
 def rows_of(link: Link, server_ids: Sequence[str]) -> list[Any]:
     """Rows of `instances` of these servers, wherever they are."""
-    table = link.table("instances")
-    return link.read(
-        *(
-            select(*_columns(table)).where(table.c.uuid.in_(ids), table.c.deleted == 0)
-            for ids in batches(server_ids)
-        )
-    )
+
+    def question() -> Select[Any]:
+        table = link.table("instances")
+        return select(*_columns(table)).where(table.c.uuid.in_(IDS), table.c.deleted == 0)
+
+    return link.ask("instances", question, server_ids)
 
 
 def _columns(table: Table) -> list[Any]:
@@ -197,18 +201,17 @@ def _says(extra: Any, name: str) -> bool:
 
 def volumes_of(link: Link, server_ids: Sequence[str]) -> dict[str, tuple[VolumeRecord, ...]]:
     """By server, from `block_device_mapping`."""
-    table = link.table("block_device_mapping")
-    rows = link.read(
-        *(
-            select(table).where(
-                table.c.instance_uuid.in_(ids),
-                table.c.deleted == 0,
-                table.c.destination_type == "volume",
-                table.c.volume_id.is_not(None),
-            )
-            for ids in batches(server_ids)
+
+    def question() -> Select[Any]:
+        table = link.table("block_device_mapping")
+        return select(*(table.c[name] for name in _VOLUME)).where(
+            table.c.instance_uuid.in_(IDS),
+            table.c.deleted == 0,
+            table.c.destination_type == "volume",
+            table.c.volume_id.is_not(None),
         )
-    )
+
+    rows = link.ask("volumes", question, server_ids)
     return {
         server_id: tuple(_volume(row) for row in sorted(those, key=lambda row: row.id))
         for server_id, those in grouped(rows, "instance_uuid").items()
@@ -232,22 +235,34 @@ def _volume(row: Any) -> VolumeRecord:
     )
 
 
-def tombstones(link: Link, source: str, uuid: str | None = None) -> tuple[TombstoneRecord, ...]:
-    """Evacuations whose source is exactly this host, newest first; or only the one with that uuid."""
+def tombstones(link: Link, source: str) -> tuple[TombstoneRecord, ...]:
+    """Evacuations whose source is exactly this host, newest first."""
     table = link.table("migrations")
-    query = (
-        select(table)
-        .where(table.c.source_compute == source, table.c.migration_type == EVACUATION, table.c.deleted == 0)
-        .order_by(table.c.id.desc())
+    query = _evacuations(table).where(table.c.source_compute == source).order_by(table.c.id.desc())
+    return tuple(_tombstone(row) for row in link.read(query) if row.source_compute == source)
+
+
+def tombstone(link: Link, uuid: str, source: str) -> TombstoneRecord | None:
+    """The one with that uuid."""
+
+    def question() -> Select[Any]:
+        table = link.table("migrations")
+        return _evacuations(table).where(table.c.uuid.in_(IDS))
+
+    rows = link.ask("tombstone", question, [uuid])
+    return next((_tombstone(row) for row in rows if row.source_compute == source), None)
+
+
+def _evacuations(table: Table) -> Select[Any]:
+    shown = ("uuid", "instance_uuid", "source_compute", "dest_compute", "status")
+    return select(*(table.c[name] for name in shown)).where(
+        table.c.migration_type == EVACUATION, table.c.deleted == 0
     )
-    if uuid is not None:
-        query = query.where(table.c.uuid == uuid)
-    return tuple(
-        TombstoneRecord(
-            row.uuid or "", row.instance_uuid, row.source_compute, row.dest_compute or "", row.status
-        )
-        for row in link.read(query)
-        if row.source_compute == source
+
+
+def _tombstone(row: Any) -> TombstoneRecord:
+    return TombstoneRecord(
+        row.uuid or "", row.instance_uuid, row.source_compute, row.dest_compute or "", row.status
     )
 
 

@@ -122,7 +122,7 @@ class DatabaseRecords:
         return nova.tombstones(self._nova(source), source)
 
     def tombstone(self, uuid: str, source: str) -> TombstoneRecord | None:
-        return next(iter(nova.tombstones(self._nova(source), source, uuid)), None)
+        return nova.tombstone(self._nova(source), uuid, source)
 
     def images(self, server_ids: Sequence[str], near: str) -> Mapping[str, Images]:
         link, network = self._nova(near), self._neutron(near)

@@ -37,7 +37,7 @@ def rewrite_server(link: Link, rewrite: ServerRewrite) -> Change:
     """A change for `Link.write`."""
 
     def change(connection: Connection) -> None:
-        row = locked_server(connection, link, rewrite.server_id)
+        row = locked_server(connection, link, rewrite)
         migrations = link.table("migrations")
         ours = migrations.c.uuid == rewrite.tombstone["uuid"]
         known = connection.execute(select(migrations.c.status).where(ours)).one_or_none()
@@ -79,10 +79,11 @@ def restore_server(link: Link, images: Images, rewrite: ServerRewrite) -> Change
     def change(connection: Connection) -> None:
         what = f"server {rewrite.server_id}"
         before = _image(images, "instances", what)[0]
-        row = locked_server(connection, link, rewrite.server_id)
+        row = locked_server(connection, link, rewrite)
         instances, migrations = link.table("instances"), link.table("migrations")
         ours = migrations.c.uuid == rewrite.tombstone["uuid"]
-        tombstone = connection.execute(select(migrations).where(ours).with_for_update()).one_or_none()
+        query = select(migrations.c.status).where(ours).with_for_update()
+        tombstone = connection.execute(query).one_or_none()
         if tombstone is None or tombstone.status == "failed":
             if not _odd(row, before, ("host", "node")):
                 return
@@ -111,12 +112,15 @@ def restore_server(link: Link, images: Images, rewrite: ServerRewrite) -> Change
     return change
 
 
-def locked_server(connection: Connection, link: Link, server_id: str) -> Any:
+def locked_server(connection: Connection, link: Link, rewrite: ServerRewrite) -> Any:
+    """What of the row is compared; it cannot be changed by others until the end of the transaction."""
     table = link.table("instances")
-    query = select(table).where(table.c.uuid == server_id, table.c.deleted == 0).with_for_update()
-    row = connection.execute(query).one_or_none()
+    wanted = {"host", "node", "vm_state", "task_state", *rewrite.expected, *rewrite.changed}
+    columns = [column for column in table.c if column.name in wanted]
+    where = (table.c.uuid == rewrite.server_id, table.c.deleted == 0)
+    row = connection.execute(select(*columns).where(*where).with_for_update()).one_or_none()
     if row is None:
-        raise RecordsChangedError(f"server {server_id}: is deleted")
+        raise RecordsChangedError(f"server {rewrite.server_id}: is deleted")
     return row
 
 
@@ -227,7 +231,8 @@ def _locked_ports(connection: Connection, link: Link, rewrite: BindingRewrite) -
 
 def _bindings(connection: Connection, link: Link, port_ids: Sequence[str]) -> list[Any]:
     table = link.table("ml2_port_bindings")
-    query = select(table).where(table.c.port_id.in_(port_ids)).order_by(table.c.port_id, table.c.host)
+    columns = (table.c.port_id, table.c.host, table.c.status)
+    query = select(*columns).where(table.c.port_id.in_(port_ids)).order_by(table.c.port_id, table.c.host)
     return list(connection.execute(query.with_for_update()))
 
 
@@ -299,7 +304,8 @@ def restore_attachment(link: Link, images: Images, rewrite: AttachmentRewrite) -
 
 def _mapping(connection: Connection, link: Link, rewrite: AttachmentRewrite) -> Any:
     table = link.table("block_device_mapping")
-    query = select(table).where(table.c.id == rewrite.mapping_id, table.c.deleted == 0).with_for_update()
+    columns = (table.c.volume_id, table.c.attachment_id)
+    query = select(*columns).where(table.c.id == rewrite.mapping_id, table.c.deleted == 0).with_for_update()
     row = connection.execute(query).one_or_none()
     if row is None:
         raise RecordsChangedError(f"volume mapping {rewrite.mapping_id}: is gone")

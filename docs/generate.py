@@ -112,8 +112,8 @@ def leftovers() -> str:
     lines = [
         "# Left-overs of moves",
         "",
-        "What `nodeops audit` finds: Nova, Placement, Neutron and Cinder each keep a record of where a server",
-        "is, and a move that is cut off, a host that dies or a row that is rewritten by hand leaves",
+        "What `nodeops audit` finds: Nova, Placement, Neutron and Cinder each keep a record of where a",
+        "server is, and a move that is cut off, a host that dies or a row that is rewritten by hand leaves",
         "them apart. What is under way is no left-over: servers in a task, in a migration, or waiting for a",
         "confirmation are left out. `--fix` looks once more before each change, and audits again afterwards.",
         "",

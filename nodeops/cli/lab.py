@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 HELP = """A real OpenStack on this machine, to rehearse on.
 
 Keystone, Placement, Nova, Neutron, Cinder and Glance 2026.2 with MariaDB and
-RabbitMQ, as plain processes on loopback; only the hypervisor is simulated.
+RabbitMQ, as plain processes on loopback; only the hypervisor is simulated,
+unless --real-hosts asks for libvirt and QEMU.
 
 \b
   nodeops lab up                            make it, start it or mend it
+  sudo nodeops lab up --real-hosts 2        containers with libvirt and QEMU
   nodeops lab populate                      servers in every state on one host
   nodeops --os-cloud nodeops-lab drain c01  rehearse
   nodeops lab lose c02                      a host dies
@@ -243,7 +245,7 @@ def lose(host: Host, name: lab.Name = lab.DEFAULT_NAME, directory: lab.Directory
 
 @app.command()
 def reboot(host: Host, name: lab.Name = lab.DEFAULT_NAME, directory: lab.Directory = None) -> None:
-    """Cut a host's power and bring it back: its guests come back shut off."""
+    """Cut a host's power and bring it back: its guests come back shut off. A real host reboots in order."""
     from nodeops.lab import hosts
 
     hosts.reboot(_root(name, directory), host)

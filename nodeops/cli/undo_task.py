@@ -28,7 +28,8 @@ class Undo(Task[UndoFacts]):
 
     runbook: ClassVar[str] = "undo"
     host: str
-    run: str
+    run: str = ""
+    """The one that is taken back."""
     leaving: bool = False
     """Put back the others although some cannot be."""
     confirmed: str = ""

@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from nodeops.plan import Action, Finding, Level, Plan, Refusal, ServerPlan, TargetLoad
+from nodeops.plan import Action, Finding, Level, Plan, Refusal, Risk, ServerPlan, TargetLoad
 from nodeops.report import figures
 from nodeops.report.console import NARROW, RISK_STYLE, line
 from nodeops.report.rows import ROW_TITLES, RowChange, row_changes
@@ -210,6 +210,9 @@ def totals(plan: Plan) -> Text:
 
 def summary(plan: Plan) -> str:
     """The last line, such as `Plan: 18 to live-migrate, 3 refused, 0 nothing to do`."""
+    of_host = all(step.subject_id == plan.host for step in plan.steps)
+    if not plan.servers and of_host and any(step.risk > Risk.SAFE for step in plan.steps):
+        return f"Plan: {', '.join(f'{step.action} {step.subject_name}' for step in plan.steps)}"
     willing = [server.action for server in plan.servers if not server.refused]
     parts = [
         f"{willing.count(action)} to {action}"

@@ -186,7 +186,7 @@ def host(
         times=times,
         message=message,
     )
-    _show_one(_host_value(add_rule(lab.layout(name, lab_dir).root, rule)), output)
+    _show_one(_host_value(add_rule(lab.simulated(name, lab_dir).root, rule)), output)
 
 
 @app.command("list")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodeops.cli.output import Format
+from nodeops.errors import UsageError
 from nodeops.lab import DEFAULT_NAME as DEFAULT_NAME  # noqa: PLC0414 - commands take it from here
 
 if TYPE_CHECKING:
@@ -32,3 +33,22 @@ def layout(name: str, directory: Path | None) -> "Layout":
     from nodeops.lab.layout import lab_dir, read_layout
 
     return read_layout(lab_dir(name, directory))
+
+
+def simulated(name: str, directory: Path | None) -> "Layout":
+    """Return the lab that is meant, whose hosts are simulated ones.
+
+    Raises:
+        ConfigurationError: there is none.
+        UsageError: its name is none, or its hosts are real.
+
+    """
+    from nodeops.lab.options import read_options
+
+    found = layout(name, directory)
+    if read_options(found).real_hosts:
+        raise UsageError(
+            f"lab {found.name} has real hosts, and faults of hosts are ordered from simulated ones",
+            hint="Faults of the APIs work there: `nodeops lab fault api`.",
+        )
+    return found

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from nodeops.lab.api_faults import Service
 from nodeops.lab.layout import Layout
+from nodeops.lab.options import read_options
 from nodeops.lab.processes import Program
 
 THREADS = 12
@@ -15,6 +16,8 @@ MODULES = {
     Service.VOLUME: "cinder.wsgi.api",
     Service.COMPUTE: "nova.wsgi.osapi_compute",
 }
+
+REAL_NETWORK = "nodeops.lab.real.network_api"
 
 
 def api_name(service: Service) -> str:
@@ -79,8 +82,11 @@ def _api(layout: Layout, service: Service) -> Program:
             "OS_NOVA_CONFIG_FILES": f"{paste / 'nova' / 'api-paste.ini'};nova.conf",
         },
     }[service]
+    module = MODULES[service]
+    if service is Service.NETWORK and read_options(layout).real_hosts:
+        module = REAL_NETWORK
     command = [
-        *(str(layout.python), "-m", "nodeops.lab.wsgi", MODULES[service], str(port), str(THREADS)),
+        *(str(layout.python), "-m", "nodeops.lab.wsgi", module, str(port), str(THREADS)),
         *(("--config-file", str(etc / "cinder" / "cinder.conf")) if service is Service.VOLUME else ()),
     ]
     name = {

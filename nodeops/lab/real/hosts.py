@@ -24,6 +24,7 @@ REBOOT_SECONDS = 150.0
 """Its nova-compute and its guests are ended in order first."""
 END_SECONDS = 15.0
 COMMAND_SECONDS = 20.0
+BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 COMPUTE, AGENT = "nova-compute", "neutron-macvtap-agent"
 LOOK = (
     f"systemctl show -p MainPID --value {COMPUTE}; systemctl is-active {AGENT}; "
@@ -136,8 +137,8 @@ def reboot(layout: Layout, name: str, options: LabOptions) -> None:
         start(layout, name, options)
         return
     host.compute_off.unlink(missing_ok=True)
-    boot = _boot_id(host)
-    run(host, "systemctl reboot")
+    boot = run(host, BOOT_ID).strip()
+    _ssh(host, "systemctl reboot")  # which may end the connection before it answers
     if not _until(lambda: _boot_id(host) not in {"", boot}, REBOOT_SECONDS):
         raise FailedError(f"host {host.name} did not come back within {REBOOT_SECONDS:.0f} s of its reboot")
 
@@ -230,7 +231,7 @@ def _boot(host: RealHost, options: LabOptions) -> None:
 
 
 def _boot_id(host: RealHost) -> str:
-    return (_ssh(host, "cat /proc/sys/kernel/random/boot_id") or "").strip()
+    return (_ssh(host, BOOT_ID) or "").strip()
 
 
 def _kill(host: RealHost) -> None:

@@ -62,6 +62,10 @@ class StateRecords(Protocol):
         """Two calls; only for tasks that are old."""
         ...
 
+    def imaged(self) -> frozenset[str]:
+        """Servers of which an image is being made; one call, only for old tasks of that kind."""
+        ...
+
     def server(self, server_id: str) -> Server | None: ...
 
 
@@ -79,6 +83,11 @@ class StatesFacts:
     """Not ended."""
     deeds: Mapping[str, Deed | None] = field(default_factory=dict)
     """By server id, for tasks that are old; None: nothing was ever asked of it."""
+    imaged: frozenset[str] | None = frozenset()
+    """Servers of which Glance has an image that is not complete; None: it could not be asked.
+
+    Nova makes images beside its events, which end at once (`nova/compute/manager.py`, `snapshot_instance`).
+    """
     domains: Mapping[str, tuple[Domain, ...]] = field(default_factory=dict)
     """By host, for those that were looked at."""
     strangers: Mapping[str, Server | None] = field(default_factory=dict)
@@ -98,6 +107,11 @@ def moment(text: str) -> float:
 def updated(server: Server) -> float:
     """When Nova last wrote anything about it: a task is no younger than that says."""
     return moment(server.updated or server.created)
+
+
+def makes_image(server: Server) -> bool:
+    """Whether its task is one of those of an image."""
+    return (server.task_state or "").startswith("image_")
 
 
 def old_tasks(servers: Iterable[Server], before: float) -> list[Server]:

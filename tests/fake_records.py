@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from nodeops.errors import ApiError
 from nodeops.facts import Host, Migration, Server
 from nodeops.states import Deed, Domain
 from tests.fake_nova import FakeNova
@@ -15,6 +16,8 @@ class FakeRecords:
     calls: list[str] = field(default_factory=list)
     deleted: dict[str, Server] = field(default_factory=dict)
     """Servers whose rows are still there."""
+    imaging: frozenset[str] | None = frozenset()
+    """None: Glance does not answer."""
 
     def now(self) -> float:
         return self.nova.clock.now()
@@ -35,6 +38,12 @@ class FakeRecords:
     def deed(self, server_id: str) -> Deed | None:
         self.calls.append("deed")
         return self.deeds.get(server_id)
+
+    def imaged(self) -> frozenset[str]:
+        self.calls.append("imaged")
+        if self.imaging is None:
+            raise ApiError("glance: no answer")
+        return self.imaging
 
     def server(self, server_id: str) -> Server | None:
         self.calls.append("server")

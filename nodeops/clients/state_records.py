@@ -9,6 +9,7 @@ from urllib.parse import quote
 from nodeops.clients import compute_json
 from nodeops.clients.cloud import Cloud
 from nodeops.clients.compute import ACTIONS, MIGRATIONS, SERVICES
+from nodeops.clients.server_states import ServerStates
 from nodeops.clients.wire import PAGE, Params
 from nodeops.errors import ApiError
 from nodeops.facts import Host, Migration, Server
@@ -82,6 +83,9 @@ class NovaRecords:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
+
+    def imaged(self) -> frozenset[str]:
+        return frozenset(image.server_id for image in ServerStates(self._cloud).images())
 
     def server(self, server_id: str) -> Server | None:
         """Deleted ones too, as long as their rows are there: those are shown only by a list of changes."""

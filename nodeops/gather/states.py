@@ -6,7 +6,7 @@ from nodeops.errors import NodeopsError
 from nodeops.facts import Host, Server
 from nodeops.gather.hosts import find_host
 from nodeops.gather.optional import Unseen
-from nodeops.states import Deed, Domain, Hypervisors, StateRecords, StatesFacts, old_tasks
+from nodeops.states import Deed, Domain, Hypervisors, StateRecords, StatesFacts, makes_image, old_tasks
 
 DEEDS = 10
 """Old tasks that are asked about; the others are judged by their age alone."""
@@ -36,6 +36,8 @@ def gather_states(
         cloud=cloud,
     )
     facts = replace(facts, deeds=_deeds(records, facts, older_than, unseen))
+    if any(map(makes_image, old_tasks(servers, facts.now - older_than))):
+        facts = replace(facts, imaged=unseen.ask("unfinished images", records.imaged))
     if hypervisors is not None:
         domains = _domains(hypervisors, hosts if host is None else {host: hosts[host]}, unseen)
         facts = replace(facts, domains=domains, strangers=_strangers(records, facts, domains, unseen))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from nodeops.facts import Host, Migration, PowerState, Server
 from nodeops.following import power_name
 from nodeops.runbooks.mismatches import BY_STATES, CLASSES, STUCK_MENDS, Mend, MismatchClass
-from nodeops.states import Deed, Domain, StatesFacts, moment, updated
+from nodeops.states import Deed, Domain, StatesFacts, makes_image, moment, updated
 
 OLDER_THAN = 600.0
 """Seconds from which on a task is asked what stands behind it."""
@@ -124,7 +124,7 @@ def _stuck(
     if task in MOVING_TASKS and migration is not None and facts.now - moment(migration.updated) < older_than:
         return None
     deed = facts.deeds.get(server.id)
-    behind = _behind(facts.hosts, deed)
+    behind = _behind(facts.hosts, deed) or _image_behind(facts, server)
     if behind:
         if age < LONG * older_than:
             return None
@@ -147,6 +147,16 @@ def _behind(hosts: Mapping[str, Host], deed: Deed | None) -> str:
         return ""
     where = f" on {deed.open_on}" if deed.open_on else ""
     return f"{deed.open_event} of {deed.request_id} began{where} and has no end"
+
+
+def _image_behind(facts: StatesFacts, server: Server) -> str:
+    """Images are made beside Nova's events; a host that is down makes none. Who cannot be asked has one."""
+    host = facts.hosts.get(server.host or "")
+    if not makes_image(server) or host is None or not host.up or host.forced_down:
+        return ""
+    if facts.imaged is None:
+        return "whether an image of it is being made cannot be seen"
+    return "an image of it is being made, says glance" if server.id in facts.imaged else ""
 
 
 def _why_nothing(facts: StatesFacts, server: Server, deed: Deed | None, migration: Migration | None) -> str:

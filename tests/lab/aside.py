@@ -11,7 +11,8 @@ from nodeops.lab.hypervisor.guests import GuestState, GuestStore
 from nodeops.lab.hypervisor.places import HostPlace
 from tests.lab.bed import Bed, Result
 
-PREFIX = "s-"
+IMAGE_MADE = "s-image"
+"""The name of images that tests make of servers."""
 
 
 @dataclass
@@ -76,5 +77,7 @@ def beside(bed: Bed) -> Iterator[Aside]:
     finally:
         for server_id in aside.ids.values():
             bed.cloud.compute.delete(f"/servers/{server_id}")
+        for image in bed.cloud.image.images(name=IMAGE_MADE):
+            bed.cloud.image.delete_image(image.id)
         for name in aside.ids:
             bed.until(lambda name=name: aside.server(name)["status"] == "DELETED")  # type: ignore[misc]  # bound now

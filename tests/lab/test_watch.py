@@ -2,7 +2,7 @@
 
 import json
 
-from tests.lab.aside import Aside
+from tests.lab.aside import IMAGE_MADE, Aside
 
 
 def test_an_image_is_followed_until_the_server_is_gone(aside: Aside) -> None:
@@ -14,7 +14,7 @@ def test_an_image_is_followed_until_the_server_is_gone(aside: Aside) -> None:
     first = json.loads(process.stdout.readline())
     assert (first["event"], first["host"], first["task_state"]) == ("seen", aside.host, None)
     with aside.bed.listening() as calls:
-        aside.act("s-watched", createImage={"name": "s-image"})
+        aside.act("s-watched", createImage={"name": IMAGE_MADE})
         aside.bed.until(lambda: aside.server("s-watched")["OS-EXT-STS:task_state"] == "image_uploading")
         aside.bed.until(lambda: aside.server("s-watched")["OS-EXT-STS:task_state"] is None)
         aside.delete("s-watched")

@@ -117,6 +117,20 @@ def test_what_an_action_says_decides(nova: FakeNova, deed: Deed, name: str) -> N
     assert names(find(FakeRecords(nova, {"s1": deed}))) == [name]
 
 
+@pytest.mark.parametrize(
+    ("imaging", "name"),
+    [(frozenset({"s1"}), "task-long"), (None, "task-long"), (frozenset(), "task-stuck")],
+)
+def test_an_upload_goes_on_although_its_action_has_ended(
+    nova: FakeNova, imaging: frozenset[str] | None, name: str
+) -> None:
+    server = add(nova, task_state="image_uploading")
+    records = FakeRecords(nova, {"s1": Deed("createImage", "req-1", 0.0)}, imaging=imaging)
+    assert names(find(records)) == [name]
+    nova.servers["s1"] = replace(server, updated="2026-11-18T10:50:00Z")
+    assert names(find(records)) == ([name] if name == "task-stuck" else [])
+
+
 def test_an_open_action_of_no_great_age_is_no_finding(nova: FakeNova) -> None:
     server = add(nova, task_state="image_uploading")
     nova.servers["s1"] = replace(server, updated="2026-11-18T10:50:00Z")

@@ -40,7 +40,8 @@ class AuditFacts:
     histories: Mapping[str, tuple[Migration, ...]] = field(default_factory=dict)
     """Migrations of servers of which something is on another host, by server id."""
     holdings: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
-    """What servers hold that are not counted on their host: server id -> provider -> class -> amount."""
+    """All that servers hold which are counted where they are not, or not where they are: server id ->
+    provider -> class -> amount."""
     records: Mapping[str, ServerRecord] | None = None
     """Rows of the servers of the scope; None without the databases."""
     compute_ids: Mapping[str, int] = field(default_factory=dict)
@@ -56,8 +57,13 @@ class AuditFacts:
         found: dict[str, set[str]] = {}
         hosts = {each.id: each.host for volume in self.volumes or () for each in volume.attachments}
         providers = {host.provider_id: host.name for host in self.hosts.values()}
-        claims = [(consumer, name) for name, there in (self.allocations or {}).items() for consumer in there]
-        claims += [(each, providers.get(key, "")) for each, held in self.holdings.items() for key in held]
+        claims = [
+            (each, providers.get(key, ""))
+            for each, held in self.holdings.items()
+            # One that is counted on its host as well has been moved by Nova, and something was left.
+            if self._home(each) not in held
+            for key in held
+        ]
         claims += [(port.server_id, port.host) for port in self.ports or ()]
         claims += [(each.server_id, hosts.get(each.id) or "") for each in self.attachments or ()]
         for server_id, name in claims:
@@ -65,6 +71,12 @@ class AuditFacts:
             if server is not None and server.host is not None and name and server.host != name:
                 found.setdefault(server_id, set()).add(name)
         return {key: frozenset(names) for key, names in found.items()}
+
+    def _home(self, server_id: str) -> str | None:
+        """The provider of the host it is on."""
+        server = self.servers.get(server_id)
+        host = self.hosts.get(server.host or "") if server else None
+        return host.provider_id if host else None
 
     @property
     def where(self) -> str:

@@ -119,16 +119,21 @@ class _Looking:
         return self._each(doubtful, facts, "volumes of server", self.view.volumes_of)
 
     def holdings(self, facts: AuditFacts) -> dict[str, Mapping[str, Mapping[str, int]]]:
-        """What servers hold that their own host does not count."""
+        """All that servers hold which are counted where they are not, or not where they are."""
         counted = facts.allocations or {}
-        missing = sorted(
+        doubtful = {
+            consumer
+            for name, there in counted.items()
+            for consumer in there
+            if consumer in facts.servers and facts.servers[consumer].host != name
+        }
+        doubtful |= {
             server.id
             for server in facts.servers.values()
-            if server.host
-            and server.id not in counted.get(server.host, {server.id: {}})
-            and not server.task_state
-        )
-        return self._each(missing, facts, "allocation of server", self.view.allocation)
+            if server.host is not None and server.id not in counted.get(server.host, {server.id})
+        }
+        busy = {each for each in doubtful if facts.servers[each].task_state is not None}
+        return self._each(sorted(doubtful - busy), facts, "allocation of server", self.view.allocation)
 
     def histories(self, facts: AuditFacts) -> dict[str, tuple[Migration, ...]]:
         return self._each(sorted(facts.elsewhere), facts, "migrations of server", self.view.migrations_of)

@@ -133,12 +133,18 @@ def plan_reattach(facts: ReattachFacts) -> Plan:
         options={"server": facts.server_id},
         steps=tuple(steps),
         servers=tuple(each.server_plan() for each in planned),
-        findings=tuple(_findings(facts)),
+        findings=tuple(_findings(facts, found)),
         expected_seconds=sum(step.expected_seconds for step in steps),
     )
 
 
-def _findings(facts: ReattachFacts) -> Iterator[Finding]:
+def _findings(facts: ReattachFacts, found: Mapping[str, Sequence[Case]]) -> Iterator[Finding]:
+    for server in facts.servers:
+        for case in found[server.id]:
+            if case.standing is not Standing.ATTACHED:
+                root = "its root: " if case.root else ""
+                words = f"{server.name}: {root}{case.words}"
+                yield Finding(Level.INFO, f"volume-{case.standing}", words, subject=server.id)
     for words in facts.unseen:
         hint = "On which host a volume is attached may not be known then."
         yield Finding(Level.WARNING, "unseen", f"could not be asked: {words}", hint)

@@ -39,12 +39,6 @@ class LabStage:
         for volume in self.volumes:
             self.bed.cloud.block_storage.delete_volume(volume, force=True)
 
-    def volume(self) -> str:
-        storage = self.bed.cloud.block_storage
-        volume = storage.create_volume(name="bed-contract", size=1)
-        self.until(lambda: storage.get_volume(volume.id).status == "available")
-        return str(volume.id)
-
     def until(self, condition: Callable[[], object]) -> None:
         end = time.monotonic() + LONGEST
         while not condition():

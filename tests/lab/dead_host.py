@@ -20,9 +20,10 @@ def inventory(bed: Bed, text: str = SHARED) -> dict[str, str]:
 
 
 def lose(bed: Bed, host: str) -> None:
-    """Its power is cut, and Nova has noticed."""
+    """Its power is cut, and Nova and Neutron have noticed."""
     hosts.lose(bed.root, host)
     bed.until(lambda: bed.service(host)["state"] == "down")
+    bed.until(lambda: not any(agent.is_alive for agent in bed.cloud.network.agents(host=host)))
 
 
 def stop_compute(bed: Bed, host: str) -> None:

@@ -66,6 +66,11 @@ def choose(layout: Layout, **chosen: Any) -> LabOptions:
         )
     if chosen.get("real_hosts") is not None:
         _see_real_hosts(layout, old, new)
+    if old.real_hosts and new.storage != old.storage:
+        raise UsageError(
+            f"lab {layout.name} has real hosts with {old.storage} storage, which stays as it is",
+            hint="Make it anew: `nodeops lab destroy`, then `nodeops lab up --real-hosts N --storage KIND`.",
+        )
     if new.storage not in {"shared", "local"}:
         raise UsageError(f"--storage {new.storage} is neither shared nor local")
     if new.concurrent_migrations < 1 or new.migration_rate <= 0:

@@ -6,17 +6,19 @@ In neutron 29 a port that was live-migrated once cannot be bound after an evacua
 
 from typing import Any
 
-from neutron.plugins.ml2.drivers.macvtap.mech_driver.mech_macvtap import MacvtapMechanismDriver
 from neutron.wsgi.api import application as application  # noqa: PLC0414 - what nodeops.lab.wsgi serves
+
+# The application sets Neutron up first: a driver that is imported before it knows no policy.
+# isort: split
+from neutron.plugins.ml2.drivers.macvtap.mech_driver.mech_macvtap import MacvtapMechanismDriver
 
 says_so = MacvtapMechanismDriver._is_live_migration  # noqa: SLF001 - no public name for it
 
 
 def is_live_migration(driver: Any, context: Any) -> bool:
     """Whether the port migrates from another host that is known."""
-    return says_so(driver, context) and "macvtap_source" in (
-        context.original.get("binding:vif_details") or {}
-    )
+    details = (context.original or {}).get("binding:vif_details") or {}
+    return says_so(driver, context) and "macvtap_source" in details
 
 
 MacvtapMechanismDriver._is_live_migration = is_live_migration  # noqa: SLF001 - likewise

@@ -42,6 +42,11 @@ def test_a_lab_keeps_its_real_hosts(lab: RealLab, wanted: int) -> None:
     assert choose(lab.layout, real_hosts=3).host_names == ["c01", "c02", "c03"]
 
 
+def test_a_lab_of_real_hosts_keeps_its_storage(lab: RealLab) -> None:
+    with pytest.raises(UsageError, match="shared storage"):
+        choose(lab.layout, storage="local")
+
+
 def test_a_lab_of_simulated_hosts_stays_one(tmp_path: Path) -> None:
     layout = Layout(tmp_path, "simulated", 20_032, "secret")
     choose(layout, hosts=3)

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, create_engine, event, make_url, text
 from nodeops.clients.databases import DatabaseRecords
 from nodeops.clients.databases.cells import filled
 from nodeops.errors import ConfigurationError, DatabaseError, RecordsChangedError
+from nodeops.records import BindingRewrite
 from tests.services.clouds import OTHER_CELL, RELEASES, SECRET, Cloud, cloud, uuid
 from tests.services.postgresql import server as postgresql_server
 
@@ -207,6 +208,40 @@ def test_a_port_of_somebody_else_is_left_alone(here: Cloud) -> None:
         here.records.rewrite_bindings(bound)
 
 
+def test_a_port_that_is_there_already_or_deleted_does_not_hold_up_the_others(here: Cloud) -> None:
+    server_id = here.add_server("s1")
+    here.add_port("there", server_id, "c02")
+    before, images = here.everything(), here.records.images([server_id], "c01")[server_id]
+    ports = (uuid("port s1"), uuid("port there"), uuid("port deleted"))
+    bound = BindingRewrite(server_id, ports, "c01", "c02")
+    here.records.rewrite_bindings(bound)
+    assert {each.host for each in here.server(server_id).bindings} == {"c02"}
+    here.records.restore_bindings(images, bound)
+    assert here.everything() == before
+
+
+def test_a_port_that_is_active_on_both_hosts_is_left_alone(here: Cloud) -> None:
+    server_id = here.add_server("s1")
+    here.bind(uuid("port s1"), "c02")
+    before = here.everything()
+    with pytest.raises(RecordsChangedError, match="is bound on c01, c02 and not on c01"):
+        here.records.rewrite_bindings(BindingRewrite(server_id, (uuid("port s1"),), "c01", "c02"))
+    assert here.everything() == before
+
+
+@pytest.mark.parametrize("changed", ["vm_state = 'error'", "power_state = 1", "availability_zone = 'az3'"])
+def test_a_row_that_is_no_longer_ours_is_not_put_back(here: Cloud, changed: str) -> None:
+    server_id = here.add_server("s1")
+    moved, images = here.rewrite_of(server_id), here.records.images([server_id], "c01")[server_id]
+    here.records.rewrite_server(moved, "c01")
+    here.change("nova", f"UPDATE instances SET {changed}")  # noqa: S608 - the parameter above
+    before = here.everything()
+    with pytest.raises(RecordsChangedError, match=changed.partition(" ")[0]):
+        here.records.restore_server(images, moved, "c01")
+    assert here.everything() == before
+    assert here.records.tombstones("c01")[0].status == "done"
+
+
 def test_what_ties_a_server_to_its_host_is_seen(here: Cloud) -> None:
     server_id = here.add_server("s1")
     (plain,) = here.host_records().servers
@@ -287,11 +322,11 @@ def test_a_deadlock_is_tried_again(here: Cloud) -> None:
 def _await_lock(here: Cloud) -> None:
     """Until somebody waits for a lock."""
     waiting = text("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'")
-    for _ in range(200):
+    for _ in range(100):
         with here.engines["nova"].connect() as connection:
             if connection.execute(waiting).scalar_one():
                 return
-        threading.Event().wait(0.05)
+        threading.Event().wait(0.2)  # asked more often than each 0.1 s that table is never made anew
     raise TimeoutError
 
 
@@ -339,6 +374,29 @@ def test_a_host_of_another_cell(here: Cloud) -> None:
     records = here.records.host_records("c01", "c09")
     assert records.target is not None
     assert records.target.cell == OTHER_CELL != records.source.cell
+
+
+def test_a_host_that_the_configured_database_does_not_know_is_looked_for_in_its_cell(here: Cloud) -> None:
+    here.add_host("c09", OTHER_CELL)
+    nova = make_url(here.urls["nova"]).database
+    here.change("nova", f"CREATE DATABASE {nova}_2")
+    for name in ("services", "compute_nodes", "alembic_version"):
+        here.change("nova", f"CREATE TABLE {nova}_2.{name} LIKE {name}")
+    for name in ("services", "compute_nodes"):
+        there = f"{name} WHERE host = 'c09'"
+        here.change("nova", f"INSERT INTO {nova}_2.{name} SELECT * FROM {there}")  # noqa: S608 - names of ours
+        here.change("nova", f"DELETE FROM {there}")  # noqa: S608 - names of ours
+    template = "{scheme}://{username}:{password}@{hostname}:{port}/" + f"{nova}_2"
+    here.change(
+        "nova_api",
+        "UPDATE cell_mappings SET database_connection = :url WHERE uuid = :cell",
+        url=template,
+        cell=OTHER_CELL,
+    )
+    target = here.host_records("c01", "c09").target
+    assert target is not None
+    assert (target.cell, target.nodes, target.node) == (OTHER_CELL, 1, "c09.example")
+    here.change("nova", f"DROP DATABASE {nova}_2")
 
 
 def test_a_cell_is_found_by_its_mapping(here: Cloud) -> None:

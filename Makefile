@@ -1,6 +1,6 @@
 # Two commands: `make demo` and `make test`. `make check` before every commit.
 BIN := .venv/bin
-.PHONY: demo test check real static bench docs lock install clean
+.PHONY: demo test check real static bench docs schemas lock install clean
 
 demo: install          ## a real OpenStack on this machine, and a host of it drained
 	./demo
@@ -28,12 +28,16 @@ bench: install         ## figures, as ratios in one run
 	$(BIN)/python bench/drain.py
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/planning.py
+	PYTHONPATH=. $(BIN)/python bench/rewrite.py
 
 docs: install          ## the generated pages and pictures
 	$(BIN)/python docs/generate.py
 
 install:
 	@./bootstrap
+
+schemas: install       ## the databases' schemas that tests load, by the releases' own migrations
+	$(BIN)/python -m tests.services.schemas.make
 
 lock:                  ## requirements.lock anew
 	$(BIN)/uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group dev -o requirements.lock

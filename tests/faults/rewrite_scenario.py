@@ -124,7 +124,7 @@ class Trial:
     ) -> bool:
         """Whether the fault came at all; `once`: it is not gone on with."""
         world = self.world(call, kind)
-        while self._part(world, undo=False):
+        while self.part(world, undo=False):
             self.calls = self.calls or len(world.calls)
             self.crashes += 1
             if once:
@@ -141,7 +141,7 @@ class Trial:
         self.calls = 0
         self.nova.clock.sleep(pause)
         world = self.world(call, kind)
-        while self._part(world, undo=True):
+        while self.part(world, undo=True):
             self.calls = self.calls or len(world.calls)
             self.crashes += 1
             self.nova.clock.sleep(pause)
@@ -174,7 +174,7 @@ class Trial:
             for words in wrong_on(evidence, server, str(server.host), {})
         ]
 
-    def _part(self, world: FakeWorld, *, undo: bool) -> bool:
+    def part(self, world: FakeWorld, *, undo: bool = False) -> bool:
         """Whether it has to be said again: the process died, or the cloud did not answer."""
         run = Run(world, self.directory, self.options.move, actions=actions_in(self.directory))
         try:

@@ -1,5 +1,6 @@
 """A failover by the database and its undo, killed and cut off at every call: one of two consistent ends."""
 
+import copy
 import itertools
 import shutil
 from collections import Counter
@@ -98,12 +99,32 @@ def test_killed_at_every_call_and_taken_back(tmp_path: Path, kind: FaultKind) ->
     assert number > 50
 
 
+@pytest.fixture(scope="module")
+def half(tmp_path_factory: pytest.TempPathFactory) -> Trial:
+    """Killed just before the first reboot: everything is rewritten, and nothing runs yet."""
+    directory = tmp_path_factory.mktemp("half")
+    counted = Trial(directory / "counted", dead_host(*SHORT))
+    counted.directory.mkdir()
+    world = counted.world()
+    counted.part(world)
+    first = next(call.number for call in world.calls if call.name == "reboot_hard")
+    trial = Trial(directory / "killed", dead_host(*SHORT))
+    trial.directory.mkdir()
+    assert trial.rewrite(first, once=True)
+    assert trial.nova.events == []
+    return trial
+
+
+def copy_of(half: Trial, directory: Path) -> Trial:
+    shutil.copytree(half.directory, directory)
+    return Trial(directory, copy.deepcopy(half.nova))
+
+
 @pytest.mark.parametrize("kind", [*CRASHES, *LOSSES])
-def test_undo_killed_or_cut_off_at_every_call(tmp_path: Path, kind: FaultKind) -> None:
+def test_undo_killed_or_cut_off_at_every_call(tmp_path: Path, kind: FaultKind, half: Trial) -> None:
     before = picture(dead_host(*SHORT))
     for number in itertools.count(1):
-        trial = trial_in(tmp_path, number)
-        assert trial.rewrite(_before_the_first_reboot(tmp_path), once=True)
+        trial = copy_of(half, tmp_path / str(number))
         fired = trial.undo(number, kind)
         words = f"{kind} at call {number} of the undo"
         assert picture(trial.nova) == before, (words, [(r.name, r.reason) for r in trial.servers])
@@ -114,24 +135,9 @@ def test_undo_killed_or_cut_off_at_every_call(tmp_path: Path, kind: FaultKind) -
     assert number > 25
 
 
-def _before_the_first_reboot(tmp_path: Path) -> int:
-    """The number of that call in a run without faults."""
-    directory = tmp_path / "counted"
-    if not hasattr(_before_the_first_reboot, "known"):
-        directory.mkdir()
-        trial = Trial(directory, dead_host(*SHORT))
-        world = trial.world()
-        trial._part(world, undo=False)
-        first = next(call.number for call in world.calls if call.name == "reboot_hard")
-        _before_the_first_reboot.known = first  # type: ignore[attr-defined]  # counted once
-        shutil.rmtree(directory)
-    return int(_before_the_first_reboot.known)  # type: ignore[attr-defined]  # as above
-
-
-def test_taken_back_and_done_again(tmp_path: Path) -> None:
+def test_taken_back_and_done_again(tmp_path: Path, half: Trial) -> None:
     """The second rewrite is a new one: another tombstone, and the undo file of its own."""
-    trial = trial_in(tmp_path, 0)
-    trial.rewrite(_before_the_first_reboot(tmp_path), once=True)
+    trial = copy_of(half, tmp_path / "copy")
     trial.undo()
     assert trial.rewrite() is False
     assert {each.verdict for each in trial.servers} == {Verdict.MOVED}
@@ -141,9 +147,9 @@ def test_taken_back_and_done_again(tmp_path: Path) -> None:
     assert len(list((trial.directory / "undo").glob("*.json"))) == 2
 
 
-def test_the_undo_file_keeps_what_was_first(tmp_path: Path) -> None:
-    trial = trial_in(tmp_path, 0)
-    trial.rewrite(_before_the_first_reboot(tmp_path), once=True)
+def test_the_undo_file_keeps_what_was_first(tmp_path: Path, half: Trial) -> None:
+    trial = copy_of(half, tmp_path / "copy")
+    trial.nova.clock.sleep(20)
     trial.rewrite()
     (path,) = (trial.directory / "undo").glob("*.json")
     content = undo_file.read(path)

@@ -87,8 +87,11 @@ def up(
     from nodeops.lab.layout import lab_dir, make_layout
     from nodeops.lab.options import choose
     from nodeops.lab.raising import holding, raise_lab
+    from nodeops.lab.real.needs import require_machine
 
     root = lab_dir(name, directory)
+    if real_hosts:
+        require_machine()
     with telling() as say, holding(root):
         layout = make_layout(root, name, base_port)
         options = choose(

@@ -9,8 +9,12 @@ from nodeops.lab.real.places import FIRST_GUEST, LAST_GUEST, RealLab
 
 def furnish(lab: RealLab, cloud: Any) -> None:
     """Make the image and the network, unless they are there; the usual furnishing leaves them alone."""
+    mark = lab.layout.done / "real-furniture"
+    if mark.exists():
+        return
     _image(lab, cloud)
     _network(lab, cloud)
+    mark.touch()
 
 
 def _image(lab: RealLab, cloud: Any) -> None:

@@ -22,12 +22,11 @@ PROGRAMS = {
 PATH = os.pathsep.join(["/usr/sbin", "/sbin", os.environ.get("PATH", "")])
 
 
-def require(say: Callable[[str], None], log: Path, *, install: bool) -> None:
-    """Make sure that real hosts can be made here; missing packages are installed when allowed.
+def require_machine() -> None:
+    """Make sure that this user of this machine can make real hosts.
 
     Raises:
-        ConfigurationError: not root, not Debian, a package or a kernel feature is missing.
-        FailedError: apt failed.
+        ConfigurationError: not root, not Debian, or without uv.
 
     """
     if os.geteuid() != 0:
@@ -45,5 +44,15 @@ def require(say: Callable[[str], None], log: Path, *, install: bool) -> None:
             "real hosts need uv, which installs for another Python than this one",
             hint="Run: pip install uv",
         )
+
+
+def require_packages(say: Callable[[str], None], log: Path, *, install: bool) -> None:
+    """Make sure that what real hosts need is installed, or install it when allowed.
+
+    Raises:
+        ConfigurationError: a package is missing.
+        FailedError: apt failed.
+
+    """
     missing = sorted({package for name, package in PROGRAMS.items() if not shutil.which(name, path=PATH)})
     packages.install_packages([*missing, *packages.missing_packages()], say, log, allowed=install)

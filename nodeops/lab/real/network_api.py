@@ -6,11 +6,8 @@ In neutron 29 a port that was live-migrated once cannot be bound after an evacua
 
 from typing import Any
 
-from neutron.wsgi.api import application as application  # noqa: PLC0414 - what nodeops.lab.wsgi serves
-
-# The application sets Neutron up first: a driver that is imported before it knows no policy.
-# isort: split
 from neutron.plugins.ml2.drivers.macvtap.mech_driver.mech_macvtap import MacvtapMechanismDriver
+from neutron.wsgi.api import application as application  # noqa: PLC0414 - what nodeops.lab.wsgi serves
 
 says_so = MacvtapMechanismDriver._is_live_migration  # noqa: SLF001 - no public name for it
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from nodeops.plan import Action, Finding, Level, Plan, Refusal, Risk, ServerPlan, TargetLoad
 from nodeops.report import figures
 from nodeops.report.console import NARROW, RISK_STYLE, line
-from nodeops.report.rows import ROW_TITLES, RowChange, row_changes
+from nodeops.report.rows import RowChange, row_changes
 
 MARK = {Level.INFO: ("·", "dim"), Level.WARNING: ("!", "warn"), Level.ERROR: ("✗", "bad")}
 NAMES_SHOWN = 8
@@ -40,10 +40,7 @@ class PlanView:
         if plan.targets:
             yield target_table(plan.targets, wide=wide)
             yield Text()
-        changes = row_changes(plan)
-        if changes:
-            yield row_table(changes)
-            yield Text()
+        yield from _section("Rows, before → after", list(row_lines(row_changes(plan))))
         if plan.findings:
             yield Group(*(finding_lines(finding) for finding in plan.findings))
             yield Text()
@@ -52,14 +49,15 @@ class PlanView:
         yield line((summary(plan), "head"))
 
 
-def row_table(changes: Sequence[RowChange]) -> Table:
-    """Every row of a database or an API that is changed, before and after."""
-    table = plain_table("server", *(title.lower() for title in ROW_TITLES))
-    for column in table.columns:
-        column.no_wrap, column.overflow = False, "fold"
-    for change in changes:
-        table.add_row(change.server, *(Text(cell) for cell in change.cells))
-    return table
+def row_lines(changes: Sequence[RowChange]) -> Iterator[RenderableType]:
+    """Every row of a database or an API that is changed, before and after, server by server."""
+    for (name, server_id), of_server in groupby(changes, key=lambda each: (each.server, each.server_id)):
+        yield line((name, "head"), f"  {server_id}")
+        for (table, key), of_row in groupby(of_server, key=lambda each: (each.table, each.key)):
+            parts = [f"{each.column} {each.cells[3]} → {each.cells[4]}" for each in of_row]
+            which = "" if key == server_id else f" {key}"
+            body = line((table, "host"), (which, "dim"), f": {', '.join(parts)}")
+            yield Padding(body, (0, 0, 0, 2), expand=False)
 
 
 def _section(title: str, body: Sequence[RenderableType]) -> Iterator[RenderableType]:

@@ -202,11 +202,11 @@ def words_of(error: SQLAlchemyError) -> str:
 def code_of(error: SQLAlchemyError) -> int | str | None:
     """MariaDB's error number or PostgreSQL's state."""
     origin = getattr(error, "orig", None)
-    state = getattr(origin, "sqlstate", None)
-    if state is not None:
-        return str(state)
     first = origin.args[0] if origin is not None and origin.args else None
-    return first if isinstance(first, int) else None
+    if isinstance(first, int):
+        return first  # newer pymysql have a state too, which says less
+    state = getattr(origin, "sqlstate", None)
+    return None if state is None else str(state)
 
 
 def parsed(url: str, name: str) -> URL:

@@ -56,9 +56,9 @@ class DatabaseRecords:
     """
 
     url: Url
-    _links: dict[str, Link] = field(default_factory=dict)
+    _links: dict[str, Link] = field(default_factory=dict, repr=False)
     _cell_of: dict[str, str] = field(default_factory=dict)
-    _nova_of: dict[str, Link] = field(default_factory=dict)
+    _nova_of: dict[str, Link] = field(default_factory=dict, repr=False)
 
     def close(self) -> None:
         for link in self._links.values():

@@ -319,6 +319,28 @@ def test_a_deadlock_is_tried_again(here: Cloud) -> None:
     assert here.server(server_id).host == "c01"
 
 
+def test_a_lock_that_another_holds_is_waited_for_and_tried_again(here: Cloud) -> None:
+    server_id = here.add_server("s1")
+    moved, pauses = here.rewrite_of(server_id), list[float]()
+    other = create_engine(here.urls["nova"])
+    with other.connect() as connection:
+        begun = connection.begin()
+        connection.execute(text("UPDATE instances SET hostname = 'x' WHERE uuid = :id"), {"id": server_id})
+
+        def let_go(seconds: float) -> None:
+            pauses.append(seconds)
+            begun.commit()
+
+        link = here.records._nova("c01")
+        link._sleep = let_go
+        with link.engine.connect() as mine:
+            mine.execute(text("SET SESSION innodb_lock_wait_timeout = 1"))
+        here.records.rewrite_server(moved, "c01")
+    other.dispose()
+    assert len(pauses) == 1
+    assert here.server(server_id).host == "c02"
+
+
 def _await_lock(here: Cloud) -> None:
     """Until somebody waits for a lock."""
     waiting = text("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'")
@@ -344,6 +366,49 @@ def test_an_account_without_rights_is_told_before_the_first_write(here: Cloud, m
     missing = records.rights("c01")
     assert "update on instances in nova's cell database" in missing
     assert "insert on migrations in nova's cell database" in missing
+    records.close()
+
+
+def test_the_rights_that_the_page_names_are_enough(here: Cloud, mariadb_server: str) -> None:
+    page = Path("docs/configuration.md").read_text(encoding="utf-8")
+    grants = [line for line in page.splitlines() if line.startswith("GRANT ") and " cinder" not in line]
+    names = {name: make_url(url).database for name, url in here.urls.items()}
+    account = f"rights{next(_numbers)}"
+    admin = create_engine(mariadb_server)
+    with admin.begin() as connection:
+        connection.execute(text(f"CREATE USER {account} IDENTIFIED BY 'right-Pa55'"))
+        for grant in grants:
+            words = grant.replace(" TO nodeops;", f" TO {account}")
+            for page_name, name in (
+                ("nova_api.", "nova_api"),
+                ("nova_cell1.", "nova"),
+                ("neutron.", "neutron"),
+            ):
+                words = words.replace(f" {page_name}", f" {names[name]}.")
+            connection.execute(text(words))
+    admin.dispose()
+    urls = {
+        name: make_url(url).set(username=account, password="right-Pa55").render_as_string(hide_password=False)
+        for name, url in here.urls.items()
+    }
+    server_id = here.add_server("s1")
+    moved, bound, attached = (
+        here.rewrite_of(server_id),
+        here.bindings_of(server_id),
+        here.attachment_of(server_id),
+    )
+    before = here.everything()
+    records = DatabaseRecords(lambda name, _host: urls.get(name))
+    assert records.rights("c01") == ()
+    images = records.images([server_id], "c01")[server_id]
+    records.rewrite_bindings(bound)
+    records.rewrite_attachment(attached, "c01")
+    records.rewrite_server(moved, "c01")
+    assert here.everything() != before
+    records.restore_server(images, moved, "c01")
+    records.restore_attachment(images, attached, "c01")
+    records.restore_bindings(images, bound)
+    assert here.everything() == before
     records.close()
 
 

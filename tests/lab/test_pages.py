@@ -3,6 +3,7 @@
 from nodeops.lab.api_calls import mark
 from tests.docs.commands_in import ROOT, Command, commands_in
 from tests.lab.bed import Bed, kill
+from tests.lab.dead_host import come_back, lose
 from tests.lab.test_interruptions import until_moving
 
 PAGE = ROOT / "runbooks" / "planned-maintenance.md"
@@ -42,3 +43,40 @@ def test_the_page_for_planned_maintenance(bed: Bed) -> None:
     for command in commands[trouble:]:
         run(bed, command)
     assert bed.servers("c01") == {}
+
+
+FAILED = ROOT / "runbooks" / "failed-node.md"
+
+
+def by_the_api() -> list[Command]:
+    """What stands before the database way."""
+    lines = FAILED.read_text().splitlines()
+    ends = lines.index("## When Nova will not")
+    return [command for command in commands_in(FAILED) if command.line <= ends]
+
+
+def answered(command: Command) -> tuple[str, ...]:
+    """As typed, with --yes where a person would be asked: the death is proved."""
+    words = command.words[1:]
+    asks = words[0] in {"failover", "readmit"} or "--fence" in words
+    return (*words, "--yes") if asks and "--dry-run" not in words else words
+
+
+def test_the_page_for_a_failed_node(bed: Bed) -> None:
+    """The lab's inventory has a fence command, so that its power is proof."""
+    names = bed.boot("c01", 3)
+    lose(bed, "c01")
+    empty_at, back = [], False
+    for command in by_the_api():
+        if command.words[1] == "readmit" and not back:
+            assert bed.run(*command.words[1:]).code == 5
+            come_back(bed, "c01")
+            back = True
+        done = bed.run(*answered(command))
+        assert done.code == 0, f"{command}\n{done.out}{done.err}"
+        if not bed.servers("c01"):
+            empty_at.append(command.words[1])
+    assert empty_at[0] == "failover"
+    assert empty_at[-1] == "readmit"  # its dry run
+    assert set(bed.hosts_of(names).values()) == {"c01"}
+    assert bed.service("c01")["status"] == "enabled"

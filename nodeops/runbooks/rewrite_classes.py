@@ -201,6 +201,7 @@ _UNDO: tuple[RefusalClass, ...] = (
         "not-saved",
         "the undo file of the run is gone or does not hold it: what it was cannot be put back",
         hint="Is this the machine, the user and the state directory of that run?",
+        source="nova keeps no row as it was",
     ),
     RefusalClass(
         "attachment-gone",

@@ -8,7 +8,7 @@ from nodeops.lab import hosts
 from nodeops.lab.hypervisor.guests import GuestStore
 from nodeops.lab.hypervisor.places import HostPlace
 from tests.lab.bed import Bed, Result
-from tests.lab.dead_host import SHARED, inventory, lose, stop_compute
+from tests.lab.dead_host import SHARED, come_back, inventory, lose, stop_compute
 
 HOST = "c02"
 DEAD, DECLINED, ALIVE, CANNOT_TELL = 0, 3, 34, 35
@@ -17,6 +17,9 @@ DEAD, DECLINED, ALIVE, CANNOT_TELL = 0, 3, 34, 35
 @pytest.fixture(autouse=True)
 def _whole_again(bed: Bed) -> Iterator[None]:
     yield
+    if bed.service(HOST)["forced_down"]:
+        come_back(bed, HOST)
+        bed.set_service(HOST, forced_down=False)
     bed.whole()
 
 

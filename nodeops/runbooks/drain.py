@@ -66,15 +66,18 @@ def replace_target(facts: DrainFacts, plan: Plan, step: Step, refused: frozenset
     """
     if plan.runbook != "drain":
         return None
-    return another_target(Scene(facts, options_of(plan)), plan, step, refused)
+    scene = Scene(facts, options_of(plan))
+    return another_target(scene, Targets(scene), plan, step, refused)
 
 
-def another_target(scene: Scene, plan: Plan, step: Step, refused: frozenset[str]) -> Step | None:
+def another_target(
+    scene: Scene, targets: Targets, plan: Plan, step: Step, refused: frozenset[str]
+) -> Step | None:
     """The step with the best target that is not refused, beside all that the plan sends elsewhere."""
     server = scene.servers.get(step.subject_id)
     if step.target is None or server is None:
         return None
-    hosts = tuple(host for host in Targets(scene).choice(server).hosts if host not in refused)
+    hosts = tuple(host for host in targets.choice(server).hosts if host not in refused)
     resources, groups = _with_the_others(scene, plan, server)
     near = frozenset(host for host in hosts if scene.hosts[host].zone == server.zone)
     found = place([Demand(server.id, scene.shape(server), hosts, near)], resources, groups)

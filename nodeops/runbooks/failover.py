@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nodeops.facts import FailoverFacts, Host, Inquest, Life, Resource, Server
+from nodeops.facts import FailoverFacts, Host, Inquest, Life, Resource, Server, Storage
 from nodeops.plan import Finding, Json, Level, Plan, Risk, Step
 from nodeops.runbooks import findings
+from nodeops.runbooks.bonds import has_local_disk
 from nodeops.runbooks.classify import Classified
 from nodeops.runbooks.drain import another_target
 from nodeops.runbooks.estimate import SECONDS
@@ -20,8 +21,9 @@ from nodeops.runbooks.moves import Decision, Frame, assemble, decide
 from nodeops.runbooks.options import MoveOptions, options_json, options_of
 from nodeops.runbooks.priority import Priority, rank
 from nodeops.runbooks.scene import Scene
-from nodeops.runbooks.targets import Targets
+from nodeops.runbooks.targets import Targets, Unmet
 
+NO_SHARED_STORAGE = Unmet("no-target", "the other hosts keep their disks themselves, and would begin it anew")
 PARALLEL = 4
 """Evacuations at once: nothing on the dead host limits them, and a target starts ten builds at once."""
 
@@ -74,7 +76,8 @@ def replace_failover_target(
     """The evacuation with the next best target, after those were refused; None when there is none."""
     if step.action != "evacuate":
         return None
-    return another_target(Scene(facts.drain, options_of(plan)), plan, step, refused)
+    scene = Scene(facts.drain, options_of(plan))
+    return another_target(scene, _targets(scene), plan, step, refused)
 
 
 def _classified(scene: Scene, facts: FailoverFacts, options: FailoverOptions) -> list[tuple[int, Classified]]:
@@ -87,7 +90,7 @@ def _classified(scene: Scene, facts: FailoverFacts, options: FailoverOptions) ->
 def _decided(scene: Scene, ranked: Sequence[tuple[int, Classified]]) -> list[Decision]:
     """All together; and where there is not room for all, first come first served by their ranks."""
     every = [classified for _, classified in ranked]
-    decisions = decide(scene, every, Targets(scene))
+    decisions = decide(scene, every, _targets(scene))
     if len({place for place, _ in ranked}) == 1 or not any(_lacks_room(each) for each in decisions):
         return decisions
     found: list[Decision] = []
@@ -96,8 +99,18 @@ def _decided(scene: Scene, ranked: Sequence[tuple[int, Classified]]) -> list[Dec
         by_rank[place].append(classified)
     for _, those in sorted(by_rank.items()):
         rest = _after(scene, found)
-        found += decide(rest, those, Targets(rest))
+        found += decide(rest, those, _targets(rest))
     return found
+
+
+def _targets(scene: Scene) -> Targets:
+    """A disk on shared storage is found again only where that storage is."""
+
+    def reaches_disk(server: Server, host: str) -> Unmet | None:
+        shared = has_local_disk(server) and scene.storage(server.host) is Storage.SHARED
+        return NO_SHARED_STORAGE if shared and scene.storage(host) is Storage.LOCAL else None
+
+    return Targets(scene, also=reaches_disk)
 
 
 def _lacks_room(decision: Decision) -> bool:
@@ -163,6 +176,7 @@ def _findings(
     yield from findings.of_service(host)
     yield from findings.of_room(scene, decisions)
     yield from findings.of_knowledge(scene, decisions)
+    yield from _storage(scene, decisions)
     for decision in decisions:
         if decision.goes:
             yield from _of_server(decision.server)
@@ -173,6 +187,27 @@ def _findings(
             f"{server.name} runs on {server.host}, its resize is not confirmed, and its old disk is on "
             f"{host.name}: it can be neither confirmed nor reverted until {host.name} is back",
             subject=server.id,
+        )
+
+
+def _storage(scene: Scene, decisions: Sequence[Decision]) -> Iterator[Finding]:
+    """A target of which nobody said that it shares the storage; Placement's own sharing is not told there."""
+    hosts = sorted(
+        {
+            decision.target
+            for decision in decisions
+            if decision.target
+            and has_local_disk(decision.server)
+            and scene.storage(decision.server.host) is Storage.SHARED
+            and scene.storage(decision.target) is Storage.UNKNOWN
+        }
+    )
+    if hosts:
+        yield Finding(
+            Level.WARNING,
+            "target-storage-unknown",
+            f"that {', '.join(hosts)} can reach the shared storage is not known: without it disks begin anew",
+            "Set nodeops_storage of every host in the inventory.",
         )
 
 

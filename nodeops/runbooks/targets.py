@@ -5,9 +5,10 @@ condition that the server's present host meets is taken to be meant; another one
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 from nodeops.facts import Host, Server
 from nodeops.runbooks.bonds import affinity_hosts
@@ -26,6 +27,8 @@ class Unmet:
     words: str
 
 
+Condition: TypeAlias = Callable[[Server, str], Unmet | None]
+"""What a server asks of a host besides, by the host's name; None when it is met."""
 SERVICE = Unmet("no-target", "no other host is enabled and up")
 CHOSEN = Unmet("no-target", "none of the hosts given with --to can take it")
 KIND = Unmet("no-target", "no other host has the same kind of hypervisor")
@@ -46,10 +49,16 @@ class Choice:
 class Targets:
     """Finds choices; what many servers have in common is found once."""
 
-    def __init__(self, scene: Scene, receivers: Sequence[Host] | None = None) -> None:
-        """`receivers`: only these hosts are asked, whether they serve now or not (for giving back)."""
+    def __init__(
+        self, scene: Scene, receivers: Sequence[Host] | None = None, also: Condition | None = None
+    ) -> None:
+        """`receivers`: only these hosts are asked, whether they serve now or not (for giving back).
+
+        `also` is asked of every server and host besides.
+        """
         self._scene = scene
         self._receivers = receivers
+        self._also = also
         self._known: dict[object, Mapping[str, tuple[Unmet, ...]]] = {}
 
     @cached_property
@@ -70,9 +79,12 @@ class Targets:
                 host.name: tuple(conditions.unmet(host)) for host in self._hosts if host.name != server.host
             }
         known, group = self._known[key], _GroupConditions(self._scene, server)
-        if not group.matter:
-            return known
-        return {host: (*conditions, *group.unmet(host)) for host, conditions in known.items()}
+        if group.matter:
+            known = {host: (*conditions, *group.unmet(host)) for host, conditions in known.items()}
+        if self._also is not None:
+            found = {host: self._also(server, host) for host in known}
+            known = {host: (*each, *filter(None, [found[host]])) for host, each in known.items()}
+        return known
 
     def _likeness(self, server: Server) -> object:
         scene = self._scene

@@ -91,9 +91,10 @@ def settled(desk: Desk, host: str) -> Inquest:
     clock = desk.clock(Stop())
     begun = clock.now()
     while True:
-        inquest = inquire(desk, host)
+        inquest = inquire(desk, host, quiet=True)
         lives = any(sign.life is Life.ALIVE for sign in inquest.signs)
         if not lives or clock.now() - begun > FRESH + 2 * PAUSE:
             return inquest
-        desk.err().print(f"{host}: waiting for heartbeats from before to grow old", soft_wrap=True)
+        words = f"{host}: off; heartbeats from before must grow older than {FRESH:.0f} s"
+        desk.err().print(words, soft_wrap=True)
         clock.sleep(PAUSE)

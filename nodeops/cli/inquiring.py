@@ -4,27 +4,27 @@ from nodeops.cli.desk import Desk
 from nodeops.cli.output import Format, document, text
 from nodeops.errors import CannotTellError, HostLivesError, NodeopsError
 from nodeops.facts import Inquest, Life
-from nodeops.gather.inquest import Patience, gather_clues
+from nodeops.gather.inquest import gather_clues
 from nodeops.report.inquest_view import inquest_document, inquest_lines, inquest_markdown
 from nodeops.runbooks.inquest import conclude, next_command
 from nodeops.runbooks.signs import read_signs
 from nodeops.senses import SOURCES
 
 
-def inquire(desk: Desk, host: str, *, patience: Patience | None = None) -> Inquest:
-    """Whether the host is dead, by all that can be asked now; what is asked is told on stderr.
+def inquire(desk: Desk, host: str, *, quiet: bool = False) -> Inquest:
+    """Whether the host is dead, by all that can be asked now; what is asked is told on stderr, unless `quiet`.
 
     Raises `UnknownHostError` and `ApiError` when Nova does not know the host or does not answer.
     """
     err = desk.err()
-    err.print(f"{host}: asking the cloud, its power, its address and the host itself", soft_wrap=True)
 
     def told(source: str, why_not: str) -> None:
-        err.print(f"  {SOURCES.get(source, source)}: {why_not or 'asked'}", soft_wrap=True)
+        if not quiet:
+            err.print(f"  {SOURCES.get(source, source)}: {why_not or 'asked'}", soft_wrap=True)
 
-    clues = gather_clues(
-        desk.world(), desk.senses(), host, desk.now, told=told, patience=patience or desk.patience()
-    )
+    if not quiet:
+        err.print(f"{host}: asking the cloud, its power, its address and the host itself", soft_wrap=True)
+    clues = gather_clues(desk.world(), desk.senses(), host, desk.now, told=told, patience=desk.patience())
     return conclude(host, read_signs(clues), at=clues.at)
 
 

@@ -12,7 +12,7 @@ from nodeops.senses import SOURCES
 
 
 def inquire(desk: Desk, host: str, *, quiet: bool = False) -> Inquest:
-    """Whether the host is dead, by all that can be asked now; what is asked is told on stderr, unless `quiet`.
+    """Whether the host is dead, by all that can be asked now; told on stderr as it is asked, unless `quiet`.
 
     Raises `UnknownHostError` and `ApiError` when Nova does not know the host or does not answer.
     """

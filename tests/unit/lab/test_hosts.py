@@ -82,3 +82,14 @@ def test_a_later_process_of_the_same_pid_is_another(place: HostPlace) -> None:
     another = ComputeProcess(mine.pid, mine.started - 1)
     assert not another.alive
     another.kill()
+
+
+def test_power_is_on_as_long_as_anything_of_the_host_runs(
+    place: HostPlace, compute: subprocess.Popen[bytes]
+) -> None:
+    hosts.stop_compute(place.state_dir, "c01")
+    assert hosts.has_power(place.state_dir, "c01")
+    hosts.lose(place.state_dir, "c01")
+    assert not hosts.has_power(place.state_dir, "c01")
+    GuestStore(place.guests).set_state("a", GuestState.RUNNING)
+    assert hosts.has_power(place.state_dir, "c01")

@@ -31,8 +31,10 @@ from nodeops.outcome import Outcome, ServerResult, StepResult, StepState
 from nodeops.plan import Finding, Plan, Verdict
 
 Judgement: TypeAlias = tuple[tuple[ServerResult, ...], tuple[Finding, ...]]
-SETTLE_LOOKS = 2
+SETTLE_LOOKS = 5
 SETTLE_PAUSE = 2.0
+UNSETTLED = frozenset({"migrations-running", "ports-coming-up"})
+"""Findings that go away by themselves, as a rule soon."""
 UNTOUCHED = frozenset({StepState.PENDING, StepState.SKIPPED, StepState.BLOCKED})
 
 
@@ -118,14 +120,14 @@ def _verify(
 
 
 def judge_settled(judge: Callable[[], Judgement], clock: Clock) -> Judgement:
-    """The judgement once Nova has closed its records.
+    """The judgement once Nova has closed its records, and network agents have seen to their ports.
 
     A moved server shows on its new host a moment before its migration is `completed`
     (`nova/compute/manager.py`, `_post_live_migration`).
     """
     servers, findings = judge()
     for _ in range(SETTLE_LOOKS):
-        if not any(finding.code == "migrations-running" for finding in findings):
+        if not any(finding.code in UNSETTLED for finding in findings):
             break
         clock.sleep(SETTLE_PAUSE)
         servers, findings = judge()

@@ -204,6 +204,18 @@ def _volumes(evidence: RewriteEvidence, seen: Server, record: ServerRecord | Non
             yield f"volume {volume.volume_id} has {count} than the one in its row"
 
 
+def _coming_up(plan: Plan, evidence: RewriteEvidence) -> list[str]:
+    """Running servers on their target with a port that is bound and not yet ACTIVE."""
+    wanted = {each.id: each.target for each in plan.servers if each.state.get("power_state") == 1}
+    return sorted(
+        {
+            port.server_id
+            for port in evidence.ports or ()
+            if port.host and port.host == wanted.get(port.server_id) and port.status != "ACTIVE"
+        }
+    )
+
+
 def _of_host(
     plan: Plan, results: Sequence[StepResult], servers: Sequence[ServerResult], evidence: RewriteEvidence
 ) -> Iterator[Finding]:
@@ -211,6 +223,12 @@ def _of_host(
     for words in evidence.unseen:
         hint = "What cannot be seen is not called verified; look again when it answers."
         yield Finding(Level.ERROR, "unseen", f"could not be asked: {words}", hint)
+    coming = _coming_up(plan, evidence)
+    if coming:
+        words = f"ports of {len(coming)} servers are bound and not yet ACTIVE"
+        yield Finding(
+            Level.WARNING, "ports-coming-up", words, "Look at the network agent of the target.", host
+        )
     saved = next((each for each in results if each.action == "save-images" and each.words), None)
     if saved is not None and saved.state in {StepState.DONE, StepState.SKIPPED}:
         hint = "Keep it secret, and until the host is back: it holds what nodeops undo puts back."

@@ -24,6 +24,7 @@ from tests.lab.dead_host import (
 )
 
 TARGET = "c02"
+DECLINED = 3
 ALLOW = ("--allow", "use-evacuate,memory-lost", "--leave-refused")
 STATES = {
     "plain-1": "ACTIVE",
@@ -61,12 +62,17 @@ def words_for(bed: Bed, host: str, target: str, *more: str) -> tuple[str, ...]:
 
 
 def rewrite(bed: Bed, host: str, target: str, *more: str) -> Result:
-    """Look at the plan, and run that very plan."""
-    words = words_for(bed, host, target, *more)
-    plan = bed.run(*words, "--dry-run", **known(bed))
-    if plan.code:
-        return plan
-    return bed.run(*words, "--confirm", f"{host}@{plan.json['digest']}", **known(bed))
+    """Look at the plan, and run that very plan; once more when a row has changed meanwhile."""
+    words, word = words_for(bed, host, target, *more), ""
+    for _ in range(3):
+        plan = bed.run(*words, "--dry-run", **known(bed))
+        if plan.code or f"{host}@{plan.json['digest']}" == word:
+            return plan
+        word = f"{host}@{plan.json['digest']}"
+        result = bed.run(*words, "--confirm", word, **known(bed))
+        if result.code != DECLINED:
+            break
+    return result
 
 
 def rewrite_until(bed: Bed, host: str, target: str, line: str, *more: str) -> str:

@@ -74,6 +74,13 @@ class Cloud:
     def add(self, database: str, into: str, /, **values: Any) -> int:
         """A row; what must be said and is not gets something that fits. Returns its id, where it has one."""
         table = self.table(database, into)
+        with self.engines[database].begin() as connection:
+            made = connection.execute(insert(table).values(**self.complete(table, values)))
+            keys = made.inserted_primary_key
+        return int(keys[0]) if keys and isinstance(keys[0], int) else 0
+
+    def complete(self, table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
+        """A whole row, as far as the table has these columns."""
         row = {key: value for key, value in values.items() if key in table.c}
         for column in table.c:
             needed = (
@@ -82,10 +89,7 @@ class Cloud:
             key = column.primary_key and isinstance(column.type, Integer) and len(table.primary_key) == 1
             if column.name not in row and needed and not key:
                 row[column.name] = _something(column.type)
-        with self.engines[database].begin() as connection:
-            made = connection.execute(insert(table).values(**row))
-            keys = made.inserted_primary_key
-        return int(keys[0]) if keys and isinstance(keys[0], int) else 0
+        return row
 
     def rows(self, database: str, name: str, /, **where: Any) -> list[dict[str, Any]]:
         """In the order of the primary key."""

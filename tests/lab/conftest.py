@@ -17,13 +17,21 @@ HOSTS = 5
 CONCURRENT = 3
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs the one lab; what kills the lab's own processes comes last."""
+    """Mark what needs the one lab, before pytest-xdist looks at the marks.
+
+    The lab's tests come first, so that the others run beside them; last of them what kills its processes.
+    """
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if _needs_lab(item):
             item.add_marker(pytest.mark.lab)
             item.add_marker(pytest.mark.xdist_group("lab"))
-    items.sort(key=lambda item: item.path.stem == "test_control_plane")
+    items.sort(key=lambda item: (not _needs_lab(item), item.path.stem == "test_control_plane"))
+
+
+def _needs_lab(item: pytest.Item) -> bool:
+    return Path(__file__).parent in item.path.parents
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from nodeops.records import BindingRewrite
 from tests.services.clouds import OTHER_CELL, RELEASES, SECRET, Cloud, cloud, uuid
 from tests.services.postgresql import server as postgresql_server
 
+pytestmark = [pytest.mark.services, pytest.mark.xdist_group("services")]
 _numbers = count(1)
 PLACES = [*((release, "mariadb") for release in RELEASES), ("2024.1", "postgresql")]
 

@@ -8,6 +8,7 @@ from nodeops.facts import PowerState, Server
 from nodeops.plan import Json, Risk, Step
 from nodeops.records import BindingRecord, ServerRecord, VolumeRecord
 from nodeops.rewriting import ROWS
+from nodeops.runbooks.checks import UNBOUND
 from nodeops.runbooks.options import cloud_key
 from nodeops.runbooks.rewrite_scene import RUNS_AGAIN, RewriteScene
 
@@ -26,7 +27,6 @@ BUDGET = 120.0
 REBOOT_BUDGET = 600.0
 DONE = "done"
 EVACUATION = "evacuation"
-UNBOUND = frozenset({"unbound", "binding_failed"})
 
 Row: TypeAlias = list[Json]
 

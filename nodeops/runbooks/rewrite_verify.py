@@ -13,10 +13,9 @@ from nodeops.outcome import ServerResult, StepResult, StepState
 from nodeops.plan import Action, Finding, Level, Plan, ServerPlan, Verdict
 from nodeops.records import ServerRecord
 from nodeops.rewriting import RewriteEvidence
+from nodeops.runbooks.checks import UNBOUND
 
 TOUCHED = frozenset({StepState.SENT, StepState.DONE, StepState.FAILED, StepState.UNKNOWN})
-UNBOUND = frozenset({"unbound", "binding_failed"})
-COMPUTE = "compute:"
 
 
 def judge_rewrite(

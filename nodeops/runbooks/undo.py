@@ -13,11 +13,12 @@ from nodeops.plan import Action, Finding, Json, Level, Plan, Risk, ServerPlan, S
 from nodeops.records import ServerRecord, TombstoneRecord
 from nodeops.rewriting import ROWS, UndoFacts
 from nodeops.runbooks import estimate
+from nodeops.runbooks.checks import UNBOUND
 from nodeops.runbooks.classes import Bar, refusals
 from nodeops.runbooks.options import MoveOptions, cloud_key, options_json, options_of
+from nodeops.runbooks.rewrite_scene import HOST_FREE
 
 RUNBOOK = "undo"
-UNBOUND = frozenset({"unbound", "binding_failed"})
 SECONDS: Mapping[str, float] = {
     "restore-attachments": 3.0,
     "bind-ports": 1.0,
@@ -215,7 +216,7 @@ class _Case:
             {
                 **each,
                 "ours": now[each["mapping"]].attachment_id,
-                "bound": now[each["mapping"]].driver not in _ANY_HOST,
+                "bound": now[each["mapping"]].driver not in HOST_FREE,
             }
             for each in cast("Sequence[Mapping[str, Any]]", said["volumes"])
             if each["mapping"] in now
@@ -256,7 +257,7 @@ class _Case:
             return
         home = self.facts.host.name
         zone = self.record.zone if self.record else ""
-        owner = f"compute:{self._zone_before() or zone}"
+        owner = f"compute:{self.facts.host.zone or zone}"
         back: dict[str, Json] = {
             "ports": said["ports"],
             "source": self.facts.target,
@@ -306,9 +307,6 @@ class _Case:
             each.host != home for each in bindings if each.port_id in wanted and each.status == "ACTIVE"
         )
 
-    def _zone_before(self) -> str:
-        return self.facts.host.zone
-
     def _step(self, action: str, params: dict[str, Json], needs: tuple[str, ...]) -> Step:
         return Step(
             id=f"{action}:{self.id}",
@@ -325,7 +323,6 @@ class _Case:
 
 
 _WHY = "it is put back as it was, where it still is as the run left it"
-_ANY_HOST = frozenset({"rbd", "nfs", "glusterfs", "quobyte", "vzstorage", "gpfs", "smbfs"})
 
 
 def _tombstone_row(said: Mapping[str, Any]) -> list[Json]:

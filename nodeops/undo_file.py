@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,18 @@ def path_of(run: str, directory: Path | None = None) -> Path:
 def read(path: Path) -> UndoFile | None:
     """None when there is none. Raises `ConfigurationError` for one that cannot be read or is no undo file."""
     try:
-        text = path.read_text(encoding="utf-8")
+        state = path.stat()
+        return _read(path, (state.st_ino, state.st_mtime_ns, state.st_size))
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise _unusable(path, str(error)) from None
+
+
+@lru_cache(maxsize=2)
+def _read(path: Path, _state: tuple[int, int, int]) -> UndoFile:
+    """Once for each state of the file: an undo asks for it with every step."""
+    text = path.read_text(encoding="utf-8")
     try:
         body = json.loads(text)
         if body["format"] != FORMAT or body["version"] != VERSION:

@@ -6,6 +6,7 @@ host has removed its copy, is refused: from then on the way back is a migration.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, cast
 
 from nodeops.facts import PowerState, Server
@@ -98,7 +99,7 @@ class _Case:
     def server(self) -> Server | None:
         return self.facts.servers.get(self.id)
 
-    @property
+    @cached_property
     def record(self) -> ServerRecord | None:
         return next((each for each in self.facts.records.servers if each.id == self.id), None)
 
@@ -107,7 +108,7 @@ class _Case:
         step = self.facts.steps.get(f"{action}:{self.id}")
         return None if step is None else step.params
 
-    @property
+    @cached_property
     def tombstone(self) -> TombstoneRecord | None:
         said = self.made("rewrite-records")
         uuid = said["tombstone"]["uuid"] if said else None

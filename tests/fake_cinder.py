@@ -40,7 +40,10 @@ class FakeCinder:
     def volumes(self) -> tuple[Volume, ...]:
         ids = {volume for server in self.nova.servers.values() for volume in server.volume_ids}
         ids |= {each.volume_id for each in self.made.values()} | self.loose.keys()
-        return tuple(self._volume(each) for each in sorted(ids))
+        every: dict[str, list[Attachment]] = {each: [] for each in ids}
+        for each in self.attachments():
+            every.setdefault(each.volume_id, []).append(each)
+        return tuple(self._volume(each, every[each]) for each in sorted(ids))
 
     def volume(self, volume_id: str) -> Volume | None:
         return next((each for each in self.volumes() if each.id == volume_id), None)
@@ -158,8 +161,7 @@ class FakeCinder:
 
     # -- inside
 
-    def _volume(self, volume_id: str) -> Volume:
-        every = [each for each in self.attachments() if each.volume_id == volume_id]
+    def _volume(self, volume_id: str, every: list[Attachment]) -> Volume:
         attached = tuple(each for each in every if each.status == "attached")
         known = {"attached": "in-use"}
         states = [known.get(each.status, each.status) for each in every]

@@ -1,6 +1,7 @@
 """`nodeops failover` and `nodeops readmit` on a real OpenStack whose hosts really go away."""
 
 import json
+import subprocess
 
 import pytest
 
@@ -136,6 +137,16 @@ def test_a_host_that_is_up_is_never_evacuated(bed: Bed) -> None:
     assert "its nova-compute is up" in result.err
 
 
+def until_evacuating(bed: Bed, begin: int, process: "subprocess.Popen[str]") -> None:
+    """Wait until the first evacuation was sent."""
+
+    def sent() -> bool:
+        assert process.poll() is None, process.communicate()
+        return any(call.action == "evacuate" for call in calls_since(bed.root, begin))
+
+    bed.until(sent)
+
+
 def test_killed_in_the_middle_and_gone_on_with(bed: Bed) -> None:
     made = bed.boot("c01", 6)
     bed.act(made[0], {"os-stop": None})
@@ -146,7 +157,7 @@ def test_killed_in_the_middle_and_gone_on_with(bed: Bed) -> None:
     digest = bed.run(*words, "--dry-run", **environment).json["digest"]
     begin = mark(bed.root)
     process = bed.start(*words, "--confirm", f"c01@{digest}", **environment)
-    bed.until(lambda: any(call.action == "evacuate" for call in calls_since(bed.root, begin)))
+    until_evacuating(bed, begin, process)
     kill(process)
     result = bed.run(*words, "--yes", **environment)  # the word was given for all that is left
     assert result.code == 0, result.err

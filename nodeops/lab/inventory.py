@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from nodeops.lab.layout import Layout, replace_text
 from nodeops.lab.options import LabOptions
 
-DATABASES = {"nova": "nova_cell1", "nova_api": "nova_api", "neutron": "neutron"}
+DATABASES = {"nova": "nova_cell1", "nova_api": "nova_api", "neutron": "neutron", "cinder": "cinder"}
 """Variable of the inventory -> database; the servers' cell is cell1."""
 NOWHERE = "invalid"
 """A domain in which no name exists (RFC 2606): a simulated host's name may be somebody's real host."""

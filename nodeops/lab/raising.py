@@ -291,12 +291,12 @@ def _ready(cloud: Any, since: datetime) -> set[str]:
     """Return the hosts that can be used.
 
     Their nova-compute has reported since then and is mapped to its cell, so that the scheduler finds it, and
-    their network agent is alive, so that ports can be bound.
+    their network agent is alive, so that ports can be bound. Whoever forced a host down takes that back.
     """
     up = {
         service.host
         for service in cloud.compute.services(binary="nova-compute")
-        if service.state == "up" and _moment(service.updated_at) >= since
+        if (service.state == "up" or service.is_forced_down) and _moment(service.updated_at) >= since
     }
     nodes = {node.name for node in cloud.compute.hypervisors(details=False)}
     return up & nodes & {agent.host for agent in cloud.network.agents() if agent.is_alive}

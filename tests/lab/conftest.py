@@ -15,6 +15,8 @@ from tests.lab.bed import NODEOPS, Bed
 
 HOSTS = 5
 CONCURRENT = 3
+DEAD_HOSTS = frozenset({"test_failover", "test_failover_database"})
+"""Files with tests that lose hosts and save their servers: `make dead-host`."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -27,6 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if _needs_lab(item):
             item.add_marker(pytest.mark.lab)
             item.add_marker(pytest.mark.xdist_group("lab"))
+            if item.path.stem in DEAD_HOSTS or "failed_node" in item.name:
+                item.add_marker(pytest.mark.dead_host)
     items.sort(key=lambda item: (not _needs_lab(item), item.path.stem == "test_control_plane"))
 
 

@@ -132,11 +132,12 @@ def test_the_second_signal_ends_at_once() -> None:
 
 
 def test_signals_of_the_system_are_heard_and_wake_a_sleep() -> None:
+    before = signal.getsignal(signal.SIGHUP)
     with Stop().listening() as stop:
         os.kill(os.getpid(), signal.SIGHUP)
         stop.wait(60)
         assert stop.number == signal.SIGHUP
-    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGHUP) is before
 
 
 def test_a_full_disk_stops_before_the_next_request(tmp_path: Path) -> None:

@@ -38,7 +38,9 @@ from nodeops.facts import Learnt, Moved
 from nodeops.outcome import ServerResult
 from nodeops.plan import Finding, Plan, ServerPlan
 
-BEGIN_ATTEMPTS = 5
+BEGIN_ATTEMPTS = 7
+FIRST_PAUSE = 0.02
+"""Seconds before the second attempt; doubled for each further one."""
 _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 """Without what is mistaken for something else when read aloud or typed."""
 
@@ -234,9 +236,11 @@ class Journal:
 
         SQLite and PostgreSQL by the unique index, MariaDB also by ending a deadlock.
         """
-        for _ in range(BEGIN_ATTEMPTS - 1):
+        for attempt in range(BEGIN_ATTEMPTS - 1):
             with contextlib.suppress(IntegrityError, OperationalError):
                 return self._begin(plan, who, owner)
+            # Not all at the same moment once more.
+            time.sleep(FIRST_PAUSE * 2**attempt * (1 + secrets.randbelow(100) / 100))
         return self._begin(plan, who, owner)
 
     def _begin(self, plan: Plan, who: Who, owner: Owner) -> tuple[str, bool]:

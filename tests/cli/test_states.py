@@ -53,8 +53,13 @@ def task(records: FakeRecords, **options: Any) -> MendStates:
 
 
 def test_findings_are_shown_with_cause_and_mend_and_the_exit_code_says_so(
-    desk: FakeDesk, records: FakeRecords, world: FakeWorld, capsys: pytest.CaptureFixture[str]
+    desk: FakeDesk,
+    records: FakeRecords,
+    world: FakeWorld,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(FindingsError, match="3 findings left") as raised:
         show_states(desk, "c01", StatesOptions(), Format.TABLE, sources(records))
     shown = capsys.readouterr().out

@@ -38,7 +38,9 @@ def test_the_picture_has_what_works_first_and_counts_the_rest() -> None:
     rows = text.splitlines()
     assert "name-of-s01" in rows[1]
     assert "4.0 s" in rows[1]
-    assert "and 21 more" in text
+    listed = sum(row.startswith("name-of-") for row in rows)
+    assert 0 < listed < 40
+    assert f"and {40 - listed} more" in text
     assert "39 active, 1 migrating" in text
     assert "until host!=c01" in text
 

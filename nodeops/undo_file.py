@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -83,7 +84,8 @@ def write(path: Path, content: UndoFile) -> None:
     """On disk when it returns, whole; raises `OSError`, and the file is then as it was."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
+    with ExitStack() as unless_whole:
+        unless_whole.callback(Path(name).unlink, missing_ok=True)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(_text(content))
             file.flush()
@@ -91,9 +93,7 @@ def write(path: Path, content: UndoFile) -> None:
             os.fsync(file.fileno())
         Path(name).replace(path)
         _sync(path.parent)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        unless_whole.pop_all()
 
 
 def _sync(directory: Path) -> None:

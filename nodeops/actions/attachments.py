@@ -16,7 +16,7 @@ An attachment that is in no row and was left by a killed attempt is deleted and 
 is told only once.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -66,15 +66,9 @@ class RenewAttachments:
     takes_effect_at_once: bool = True
 
     def look(self, view: View, step: Step, sent: Sent | None) -> Look:
-        volumes = _volumes(view, step)
-        if volumes is None:
-            return GONE
-        odd = _odd(volumes)
-        if odd:
-            return left_alone(odd)
-        if all(each.current != each.old and each.settled for each in volumes):
-            return Look(State.DONE, "its volumes are attached anew")
-        return ready_or_failed(sent, "its volumes are attached as before, or by half")
+        words = "its volumes are attached as before, or by half"
+        ways = _Ways(lambda each: each.old, "its volumes are attached anew", words)
+        return _look(view, step, sent, ways)
 
     def act(self, world: World, step: Step) -> str:
         connector = cast("Mapping[str, Any]", step.params["connector"])
@@ -103,15 +97,9 @@ class RestoreAttachments:
     takes_effect_at_once: bool = True
 
     def look(self, view: View, step: Step, sent: Sent | None) -> Look:
-        volumes = _volumes(view, step)
-        if volumes is None:
-            return GONE
-        odd = _odd(volumes)
-        if odd:
-            return left_alone(odd)
-        if all(each.current != each.ours and each.settled for each in volumes):
-            return Look(State.DONE, "its volumes are attached as before")
-        return ready_or_failed(sent, "its volumes are attached to the target, or by half")
+        words = "its volumes are attached to the target, or by half"
+        ways = _Ways(lambda each: each.ours, "its volumes are attached as before", words)
+        return _look(view, step, sent, ways)
 
     def act(self, world: World, step: Step) -> str:
         for each in _volumes(world, step) or ():
@@ -138,6 +126,28 @@ class RestoreAttachments:
         if connector is None:
             raise RecordsChangedError("the undo file does not know the old host's connector")
         return connector
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """What a look at volumes says."""
+
+    left: Callable[[Volume], str]
+    """The attachment that its row must no longer name."""
+    done: str
+    not_done: str
+
+
+def _look(view: View, step: Step, sent: Sent | None, ways: _Ways) -> Look:
+    volumes = _volumes(view, step)
+    if volumes is None:
+        return GONE
+    odd = _odd(volumes)
+    if odd:
+        return left_alone(odd)
+    if all(each.current != ways.left(each) and each.settled for each in volumes):
+        return Look(State.DONE, ways.done)
+    return ready_or_failed(sent, ways.not_done)
 
 
 def _volumes(view: View, step: Step) -> list[Volume] | None:

@@ -1,41 +1,27 @@
 """The way back into service of a host that was dead, as a task."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from nodeops.cli.desk import Desk
-from nodeops.cli.task import Task
-from nodeops.cli.tasks import host_settings, steps_sent
+from nodeops.cli.tasks import MoveTask, host_settings, steps_sent
 from nodeops.engine.journal import RunInfo
 from nodeops.facts import ReadmitFacts
-from nodeops.gather import gather_evidence
 from nodeops.gather.failover import gather_readmit
-from nodeops.outcome import Outcome, ServerResult, StepResult
-from nodeops.plan import Action, Finding, Plan, Verdict
+from nodeops.outcome import Outcome
+from nodeops.plan import Action, Plan, Verdict
 from nodeops.report.figures import count
-from nodeops.runbooks.options import MoveOptions, cloud_key, options_of
+from nodeops.runbooks.options import cloud_key, options_of
 from nodeops.runbooks.readmit import plan_readmit
-from nodeops.runbooks.verify import judge
 
 
 @dataclass(frozen=True, slots=True)
-class Readmit(Task[ReadmitFacts]):
+class Readmit(MoveTask[ReadmitFacts]):
     """A host that is clean serves again."""
 
     runbook: ClassVar[str] = "readmit"
-    host: str
-    options: MoveOptions = field(default_factory=MoveOptions)
     give_back: bool = False
     force: bool = False
-
-    @property
-    def limits(self) -> MoveOptions:
-        return self.options
-
-    @property
-    def leave_refused(self) -> bool:
-        return self.options.leave_refused
 
     @classmethod
     def of_plan(cls, plan: Plan) -> Self:
@@ -52,11 +38,6 @@ class Readmit(Task[ReadmitFacts]):
 
     def plan(self, facts: ReadmitFacts) -> Plan:
         return plan_readmit(facts, self.options, force=self.force)
-
-    def judge(
-        self, desk: Desk, plan: Plan, results: Sequence[StepResult]
-    ) -> tuple[tuple[ServerResult, ...], tuple[Finding, ...]]:
-        return judge(plan, results, gather_evidence(desk.world(), plan, results))
 
     def question(self, plan: Plan) -> str:
         moves = sum(not server.refused and server.action is not Action.NONE for server in plan.servers)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
 from nodeops.cli.desk import Desk
-from nodeops.cli.task import Task
+from nodeops.cli.task import Facts, Task
 from nodeops.engine.journal import RunInfo
 from nodeops.facts import DrainFacts, HostSettings
 from nodeops.gather import find_host, gather_drain, gather_evidence, gather_return
@@ -19,7 +19,7 @@ from nodeops.runbooks.verify import judge
 
 
 @dataclass(frozen=True, slots=True)
-class MoveTask(Task[DrainFacts]):
+class MoveTask(Task[Facts]):
     """What moves of living servers have in common."""
 
     host: str
@@ -49,7 +49,7 @@ class MoveTask(Task[DrainFacts]):
 
 
 @dataclass(frozen=True, slots=True)
-class Drain(MoveTask):
+class Drain(MoveTask[DrainFacts]):
     """Every server off a host."""
 
     runbook: ClassVar[str] = "drain"
@@ -80,7 +80,7 @@ class Drain(MoveTask):
 
 
 @dataclass(frozen=True, slots=True)
-class Undrain(MoveTask):
+class Undrain(MoveTask[DrainFacts]):
     """A host back into service, and its servers back on it."""
 
     runbook: ClassVar[str] = "undrain"

@@ -141,6 +141,7 @@ def test_a_deleted_server_ends_the_watch(desk: Desk, states: FakeStates, nova: F
 def test_gone_can_be_what_is_waited_for(desk: Desk, states: FakeStates, nova: FakeNova) -> None:
     nova.at(2, lambda: nova.delete("s1"))
     watch(desk, states, "s1", until=["gone"], timeout=10.0)
+    assert "s1" not in nova.servers
 
 
 def test_without_a_condition_it_ends_when_all_are_gone(

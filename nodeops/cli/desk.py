@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from nodeops.clients.cloud import Cloud
     from nodeops.clients.databases import DatabaseRecords
+    from nodeops.clients.shell import Shell
     from nodeops.engine.clock import Clock
     from nodeops.engine.journal import Journal
     from nodeops.engine.signals import Stop
@@ -131,6 +132,16 @@ class Desk:
         from nodeops.clients.senses import HostSenses
 
         return HostSenses(self.inventory())
+
+    def shell(self, host: str) -> "Shell":
+        """A host's own, by Nova's name, not yet opened; outside the inventory its name is its address.
+
+        Raises `ConfigurationError`.
+        """
+        from nodeops.clients.shell import Shell, login_of
+        from nodeops.inventory import Place
+
+        return Shell(login_of(self.inventory().place(host) or Place(host, host, host)))
 
     def patience(self) -> "Patience":
         """How long the signs of a host's life are waited for."""

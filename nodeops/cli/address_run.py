@@ -1,7 +1,7 @@
 """What the commands on addresses share: looking a port up, asking, and the journal around each change."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, TypeVar
@@ -160,18 +160,19 @@ class Errand:
         who = Who.here(self.desk.world().identity().user, command_line())
         record = self.desk.journal().begin(plan, who)
         run = AddressRun(record, plan, self.clock, self.clock.now())
-        try:
-            yield run
-        except NodeopsError as error:
-            if run.settled:
-                run.finish(error.exit_code)
-            else:
-                record.leave(error.exit_code, error.message)
-            raise
-        except BaseException:
-            record.leave(OutcomeUnknownError.exit_code, "ended in the middle")
-            raise
-        run.finish(0)
+        with ExitStack() as otherwise:
+            otherwise.callback(record.leave, OutcomeUnknownError.exit_code, "ended in the middle")
+            try:
+                yield run
+            except NodeopsError as error:
+                otherwise.pop_all()
+                if run.settled:
+                    run.finish(error.exit_code)
+                else:
+                    record.leave(error.exit_code, error.message)
+                raise
+            otherwise.pop_all()
+            run.finish(0)
 
 
 @dataclass

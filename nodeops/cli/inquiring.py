@@ -1,7 +1,8 @@
 """An inquest from the desk: ask, conclude, show."""
 
 from nodeops.cli.desk import Desk
-from nodeops.cli.output import Format, document, text
+from nodeops.cli.output import Format
+from nodeops.cli.showing import Shown, show
 from nodeops.errors import CannotTellError, HostLivesError, NodeopsError
 from nodeops.facts import Inquest, Life
 from nodeops.gather.inquest import gather_clues
@@ -36,16 +37,12 @@ def show_inquest(desk: Desk, inquest: Inquest, output: Format) -> None:
     error = ending(desk, inquest)
     code = error.exit_code if error else 0
     following = following_words(desk, inquest)
-    if output is Format.JSON:
-        document(inquest_document(inquest, exit_code=code, following=following))
-    elif output is Format.MARKDOWN:
-        text(inquest_markdown(inquest, following))
-    else:
-        out = desk.out()
-        for each in inquest_lines(inquest):
-            out.print(each)
-        if error is None:
-            out.print(following, soft_wrap=True)
+    shown = Shown(
+        lambda: inquest_document(inquest, exit_code=code, following=following),
+        lambda: inquest_markdown(inquest, following),
+        lambda _width: (*inquest_lines(inquest), *(() if error else (following,))),
+    )
+    show(desk, output, shown)
     if error:
         raise error
 

@@ -1,7 +1,12 @@
 """What `nodeops status` shows."""
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 from nodeops.cli.desk import Desk
-from nodeops.cli.output import Format, document, text
+from nodeops.cli.output import Format
+from nodeops.cli.showing import Shown, show
+from nodeops.facts import Host, Server
 from nodeops.gather import find_host
 from nodeops.report.console import line
 from nodeops.report.figures import count
@@ -18,32 +23,37 @@ from nodeops.report.status_view import (
 
 def show_hosts(desk: Desk, output: Format) -> None:
     hosts = sorted(desk.cloud().hosts(), key=lambda host: host.name)
-    if output is Format.JSON:
-        document({"hosts": [host_document(host) for host in hosts]})
-    elif output is Format.MARKDOWN:
-        text(hosts_markdown(hosts))
-    else:
-        console = desk.out()
-        console.print(hosts_table(hosts, console.width))
-        down = [host for host in hosts if not host.serves]
-        console.print(line((f"{count(len(hosts), 'host')}, {len(down)} not in service", "dim")))
+    shown = Shown(
+        lambda: {"hosts": [host_document(host) for host in hosts]},
+        lambda: hosts_markdown(hosts),
+        lambda width: _hosts_parts(hosts, width),
+    )
+    show(desk, output, shown)
 
 
 def show_host(desk: Desk, name: str, output: Format) -> None:
     """Raises `UnknownHostError`."""
     cloud = desk.cloud()
-    hosts = {host.name: host for host in cloud.hosts()}
-    host = find_host(name, hosts.values())
+    host = find_host(name, {host.name: host for host in cloud.hosts()}.values())
     servers = sorted(cloud.servers_on(name), key=lambda server: server.name)
-    if output is Format.JSON:
-        document(host_document(host) | {"server_list": [server_document(server) for server in servers]})
-    elif output is Format.MARKDOWN:
-        text(hosts_markdown([host]) + "\n" + servers_markdown(servers))
-    else:
-        console = desk.out()
-        console.print(hosts_table([host], console.width))
-        console.print()
-        if servers:
-            console.print(servers_table(servers, console.width))
-            console.print()
-        console.print(line((f"{name} is {state_of(host)} and holds {count(len(servers), 'server')}", "head")))
+    shown = Shown(
+        lambda: host_document(host) | {"server_list": [server_document(server) for server in servers]},
+        lambda: hosts_markdown([host]) + "\n" + servers_markdown(servers),
+        lambda width: _host_parts(host, servers, width),
+    )
+    show(desk, output, shown)
+
+
+def _hosts_parts(hosts: Sequence[Host], width: int) -> Iterator[Any]:
+    yield hosts_table(hosts, width)
+    down = sum(not host.serves for host in hosts)
+    yield line((f"{count(len(hosts), 'host')}, {down} not in service", "dim"))
+
+
+def _host_parts(host: Host, servers: Sequence[Server], width: int) -> Iterator[Any]:
+    yield hosts_table([host], width)
+    yield ""
+    if servers:
+        yield servers_table(servers, width)
+        yield ""
+    yield line((f"{host.name} is {state_of(host)} and holds {count(len(servers), 'server')}", "head"))

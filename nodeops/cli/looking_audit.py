@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from nodeops.cli.audit_task import look
 from nodeops.cli.desk import Desk
-from nodeops.cli.output import Format, document, text
+from nodeops.cli.output import Format
+from nodeops.cli.showing import Shown, show
 from nodeops.errors import ApiError, FindingsError, NodeopsError
 from nodeops.leftovers import EVERYWHERE, AuditFacts
 from nodeops.report.audit_view import AuditReport, LeftoverLine, audit_document, audit_lines, audit_markdown
@@ -19,14 +20,12 @@ def show_audit(desk: Desk, scope: str, output: Format) -> None:
     facts = look(desk, scope)
     report = _report(facts, leftovers(facts), desk.requests() - before)
     error = _error(report)
-    if output is Format.JSON:
-        document(audit_document(report, exit_code=error.exit_code if error else 0))
-    elif output is Format.MARKDOWN:
-        text(audit_markdown(report))
-    else:
-        console = desk.out()
-        for part in audit_lines(report):
-            console.print(part)
+    shown = Shown(
+        lambda: audit_document(report, exit_code=error.exit_code if error else 0),
+        lambda: audit_markdown(report),
+        lambda _width: audit_lines(report),
+    )
+    show(desk, output, shown)
     if error:
         raise error
 

@@ -1,7 +1,8 @@
 """What `nodeops states` shows."""
 
 from nodeops.cli.desk import Desk
-from nodeops.cli.output import Format, document, text
+from nodeops.cli.output import Format
+from nodeops.cli.showing import Shown, show
 from nodeops.cli.states_task import Sources
 from nodeops.errors import FindingsError
 from nodeops.following import power_name
@@ -27,14 +28,12 @@ def show_states(
     found = contradictions(facts, older_than=options.older_than)
     report = _report(facts, found, options, desk.requests() - before)
     error = _error(report)
-    if output is Format.JSON:
-        document(states_document(report, exit_code=error.exit_code if error else 0))
-    elif output is Format.MARKDOWN:
-        text(states_markdown(report))
-    else:
-        console = desk.out()
-        for part in states_lines(report):
-            console.print(part)
+    shown = Shown(
+        lambda: states_document(report, exit_code=error.exit_code if error else 0),
+        lambda: states_markdown(report),
+        lambda _width: states_lines(report),
+    )
+    show(desk, output, shown)
     if error:
         raise error
 

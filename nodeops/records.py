@@ -223,8 +223,13 @@ class RecordsView(Protocol):
         """The source's servers (or only these, wherever they are); names are compared exactly."""
         ...
 
-    def server_record(self, server_id: str, near: str) -> ServerRecord | None:
-        """One server, fresh, in the cell of the host `near`; None when it is deleted."""
+    def server_record(
+        self, server_id: str, near: str, *, volumes: bool = True, bindings: bool = True
+    ) -> ServerRecord | None:
+        """One server, fresh, in the cell of the host `near`; None when it is deleted.
+
+        Without `volumes` or `bindings` those are not asked for and empty.
+        """
         ...
 
     def tombstones(self, source: str) -> tuple[TombstoneRecord, ...]: ...

@@ -66,10 +66,19 @@ class FakeRecords:
             tombstones=self.tombstones(source),
         )
 
-    def server_record(self, server_id: str, near: str) -> ServerRecord | None:
+    def server_record(
+        self, server_id: str, near: str, *, volumes: bool = True, bindings: bool = True
+    ) -> ServerRecord | None:
         self._node(near)
         server = self.nova.servers.get(server_id)
-        return None if server is None else self._server(server)
+        if server is None:
+            return None
+        record = self._server(server)
+        return replace(
+            record,
+            volumes=record.volumes if volumes else (),
+            bindings=record.bindings if bindings else (),
+        )
 
     def tombstones(self, source: str) -> tuple[TombstoneRecord, ...]:
         return tuple(

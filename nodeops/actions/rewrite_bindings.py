@@ -90,7 +90,7 @@ class RestoreBindings:
 
 
 def _record(view: View, step: Step) -> ServerRecord | None:
-    return view.records.server_record(step.subject_id, str(step.params["near"]))
+    return view.records.server_record(step.subject_id, str(step.params["near"]), volumes=False)
 
 
 def _active(record: ServerRecord, rewrite: BindingRewrite) -> list[BindingRecord]:

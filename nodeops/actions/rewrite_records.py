@@ -41,7 +41,7 @@ class RewriteRecords:
 
     def look(self, view: View, step: Step, sent: Sent | None) -> Look:
         near, rewrite = str(step.params["near"]), rewrite_of(step)
-        record = view.records.server_record(step.subject_id, near)
+        record = view.records.server_record(step.subject_id, near, volumes=False, bindings=False)
         if record is None:
             return GONE
         if is_there(record, rewrite.changed):
@@ -68,7 +68,7 @@ class RestoreRecords:
 
     def look(self, view: View, step: Step, sent: Sent | None) -> Look:
         near, rewrite = str(step.params["near"]), rewrite_of(step)
-        record = view.records.server_record(step.subject_id, near)
+        record = view.records.server_record(step.subject_id, near, volumes=False, bindings=False)
         if record is None:
             return GONE
         tombstone = tombstone_of(view, near, rewrite)

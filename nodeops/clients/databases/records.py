@@ -103,19 +103,20 @@ class DatabaseRecords:
             tombstones=nova.tombstones(link, source),
         )
 
-    def server_record(self, server_id: str, near: str) -> ServerRecord | None:
+    def server_record(
+        self, server_id: str, near: str, *, volumes: bool = True, bindings: bool = True
+    ) -> ServerRecord | None:
         """Its row, volumes and bindings; what does not change by itself is left at its default."""
         link = self._nova(near)
         rows = nova.rows_of(link, [server_id])
         if not rows:
             return None
-        network = self._neutron(near)
-        bindings = neutron.bindings_of(network, [server_id]) if network else {}
+        network = self._neutron(near) if bindings else None
         return nova.server_record(
             rows[0],
             self._cell(near),
-            volumes=nova.volumes_of(link, [server_id]).get(server_id, ()),
-            bindings=bindings.get(server_id, ()),
+            volumes=nova.volumes_of(link, [server_id]).get(server_id, ()) if volumes else (),
+            bindings=neutron.bindings_of(network, [server_id]).get(server_id, ()) if network else (),
         )
 
     def tombstones(self, source: str) -> tuple[TombstoneRecord, ...]:

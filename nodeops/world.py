@@ -127,6 +127,10 @@ class View(Protocol):
         """Providers of the tree whose root this is, itself included."""
         ...
 
+    def resources_of(self, provider_id: str) -> Mapping[str, Resource]:
+        """One resource provider's own figures by resource class, however full it is."""
+        ...
+
     def agents_on(self, host: str) -> tuple[NetworkAgent, ...]:
         """Neutron's agents on this host; matched exactly."""
         ...

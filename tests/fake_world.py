@@ -192,6 +192,14 @@ class FakeWorld:
     def tree(self, provider_id: str) -> frozenset[str]:
         return self._read("tree", (provider_id,), lambda: frozenset({provider_id}))
 
+    def resources_of(self, provider_id: str) -> Mapping[str, Resource]:
+        return self._read("resources_of", (provider_id,), lambda: self._resources(provider_id))
+
+    def _resources(self, provider_id: str) -> dict[str, Resource]:
+        host = next(each.name for each in self.nova.hosts.values() if each.provider_id == provider_id)
+        used = self.nova.used(host)
+        return {name: Resource(most, used.get(name, 0)) for name, most in self.nova.capacity[host].items()}
+
     @property
     def records(self) -> Records:
         """Its calls count with all others."""

@@ -115,6 +115,7 @@ class Cloud(ComputeChanges):
         self.allocation = part.allocation
         self.holding = part.holding
         self.tree = part.tree
+        self.resources_of = part.resources_of
         self.candidates = part.candidates
         self.traits = part.traits
         self.set_allocation = part.set_allocation

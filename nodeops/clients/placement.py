@@ -47,6 +47,18 @@ class Placement:
         found = body["resource_providers"]
         return frozenset(each["uuid"] for each in found if each["root_provider_uuid"] == provider_id)
 
+    def resources_of(self, provider_id: str) -> Mapping[str, Resource]:
+        """Of that provider alone; capacity as `placement/objects/allocation.py` counts it."""
+        path, subject = f"resource_providers/{quote(provider_id)}", f"resources of provider {provider_id}"
+        inventories = self._get(f"{path}/inventories", subject)["inventories"]
+        used = self._get(f"{path}/usages", subject)["usages"]
+        return {
+            name: Resource(
+                int((each["total"] - each["reserved"]) * each["allocation_ratio"]), used.get(name, 0)
+            )
+            for name, each in inventories.items()
+        }
+
     def set_allocation(self, allocation: Allocation) -> str:
         """One PUT replaces everything, and is checked for room (`placement/handlers/allocation.py`)."""
         body = {

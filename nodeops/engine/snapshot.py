@@ -57,6 +57,7 @@ class Snapshot:
         self.allocation = view.allocation
         self.holding = view.holding
         self.tree = view.tree
+        self.resources_of = view.resources_of
         self.candidates = view.candidates
         self.traits = view.traits
         self.image_properties = view.image_properties

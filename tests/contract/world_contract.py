@@ -247,6 +247,9 @@ class WorldContract:
         assert held.resources == world.allocation(one)
         assert held.generation is not None
         assert here in world.tree(here)
+        counted = world.resources_of(here)
+        assert all(counted[name].used >= amount for name, amount in held.resources[here].items())
+        assert all(counted[name].capacity >= counted[name].used for name in held.resources[here])
         assert world.holding(NOBODY).resources == {}
         both = replace(held, resources={here: held.resources[here], there: held.resources[here]})
         world.set_allocation(both)

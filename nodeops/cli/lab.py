@@ -287,7 +287,8 @@ def power(
     if action is Switch.OFF:
         hosts.lose(root, host)
     elif action is Switch.CYCLE:
-        hosts.reboot(root, host)
+        hosts.lose(root, host)
+        hosts.start(root, host)
     elif action is Switch.ON and not hosts.has_power(root, host):
         hosts.start(root, host)
     typer.echo(f"power is {'on' if hosts.has_power(root, host) else 'off'}")

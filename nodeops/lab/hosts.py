@@ -113,6 +113,8 @@ def has_power(state_dir: Path, host: str) -> bool:
         UnknownHostError: the lab has no such host.
 
     """
+    if layout := _real(state_dir):
+        return real.has_power(layout, host)
     place = _place(state_dir, host)
     runs = any(guest.state.has_memory for guest in GuestStore(place.guests).all())
     return read_condition(place).power or compute_process(place) is not None or runs

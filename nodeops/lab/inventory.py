@@ -19,11 +19,12 @@ def write_inventory(layout: Layout, options: LabOptions) -> None:
     write(layout, hosts, {"nodeops_storage": options.storage})
 
 
-def write(layout: Layout, hosts: Sequence[str], variables: Mapping[str, str]) -> None:
+def write(layout: Layout, hosts: Sequence[str], variables: Mapping[str, str], *, remark: str = "") -> None:
     """Write these host lines, with these variables and those that every lab has."""
     every = {**variables, "nodeops_fence_command": fence_command(layout), **_databases(layout)}
     lines = [
         "# Written by `nodeops lab up`; used when the lab's cloud is chosen and no inventory is named.",
+        *([f"# {remark}"] if remark else []),
         "[compute]",
         *hosts,
         "",

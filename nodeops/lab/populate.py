@@ -9,7 +9,7 @@ are as wanted. Servers that are so already are left alone; those that cannot be 
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -26,13 +26,16 @@ from nodeops.lab.population import (
     Put,
     Seen,
     Wanted,
+    for_real_hosts,
     next_step,
     wanted_servers,
 )
 
 TICK_SECONDS = 1.0
-BUDGET_SECONDS = 240.0
+BUDGET_SECONDS, REAL_BUDGET_SECONDS = 240.0, 600.0
 SIDE_BY_SIDE = 8
+REAL_AT_ONCE = 3
+"""Real guests that boot side by side: more keep two cores so busy that Nova gives up waiting for ports."""
 TRIES = 3
 TOO_LARGE_MB = 4 * 1024
 """How much more memory the largest server wants than a host usually has."""
@@ -55,7 +58,8 @@ class Cloud(Protocol):
     def group(self, name: str, policy: Policy) -> str: ...
     def image(self) -> str: ...
     def network(self) -> str: ...
-    def volume(self, name: str, *, bootable: bool) -> tuple[str, str]: ...
+    def volume(self, name: str, *, bootable: bool, image: str = "") -> tuple[str, str]: ...
+    def delete_volume(self, volume_id: str) -> None: ...
 
 
 class Outcome(StrEnum):
@@ -84,10 +88,16 @@ class Options:
     """How populate goes about it, times in seconds."""
 
     snapshot_seconds: float = SNAPSHOT_SECONDS
-    budget: float = BUDGET_SECONDS
+    budget: float | None = None
+    """None: as long as this kind of host takes."""
     tick: float = TICK_SECONDS
     clock: Callable[[], float] = time.monotonic
     wait: Callable[[float], None] = time.sleep
+
+    def end(self, *, real: bool) -> float:
+        """When it is given up that begins now, on real hosts or simulated ones."""
+        usual = REAL_BUDGET_SECONDS if real else BUDGET_SECONDS
+        return self.clock() + (usual if self.budget is None else self.budget)
 
 
 @dataclass(slots=True)
@@ -155,12 +165,13 @@ def populate(
 
     """
     chosen, others = choose_host(cloud, host)
+    real = not read_settings(state_dir).hosts
     too_large = make_room(cloud, state_dir, chosen, options, tell)
     wanted = wanted_servers(chosen, others, too_large_mb=too_large, snapshot_seconds=options.snapshot_seconds)
-    if not read_settings(state_dir).hosts:
-        wanted = [server for server in wanted if server.real_hosts_can]
+    if real:
+        wanted = for_real_hosts(wanted)
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        return _Populating(cloud, wanted, options, tell, pool).run(f"{chosen}-")
+        return _Populating(cloud, wanted, options, tell, pool, real=real).run(f"{chosen}-")
 
 
 def make_room(cloud: Cloud, state_dir: Path, host: str, options: Options, tell: Callable[[str], None]) -> int:
@@ -184,7 +195,7 @@ def make_room(cloud: Cloud, state_dir: Path, host: str, options: Options, tell: 
     write_settings(state_dir, settings.with_host(replace(small[0], memory_mb=needed)))
     simulated.stop_compute(state_dir, host)
     simulated.start(state_dir, host)
-    end = options.clock() + options.budget
+    end = options.end(real=False)
     while cloud.memory_of(host) < needed:
         if options.clock() > end:
             raise FailedError(f"host {host}: Placement does not hear that it grew to {needed} MiB")
@@ -202,12 +213,15 @@ class _Populating:
         options: Options,
         tell: Callable[[str], None],
         pool: ThreadPoolExecutor,
+        *,
+        real: bool,
     ) -> None:
         self._cloud = cloud
         self._wanted = {server.name: server for server in wanted}
         self._options = options
         self._tell = tell
         self._pool = pool
+        self._real = real
         self._progress = {name: Progress() for name in self._wanted}
         self._ready: Ingredients | None = None
 
@@ -215,7 +229,7 @@ class _Populating:
         seen = self._cloud.servers(prefix)
         for name in self._wanted.keys() & seen.keys():
             self._progress[name].found = True
-        end = self._options.clock() + self._options.budget
+        end = self._options.end(real=self._real)
         while self._open(seen) and self._options.clock() < end:
             self._tick(seen)
             self._options.wait(self._options.tick)
@@ -235,6 +249,7 @@ class _Populating:
     def _tick(self, seen: dict[str, Seen]) -> None:
         names = self._open(seen)
         upload_waits = any(self._wanted[name].put is not Put.SNAPSHOT for name in names)
+        room = self._room(seen)
         jobs = []
         for name in names:
             wanted, server = self._wanted[name], seen.get(name)
@@ -242,9 +257,19 @@ class _Populating:
             last = wanted.put is Put.SNAPSHOT and step is Next.PUT
             if step in {Next.WAIT, Next.DONE} or (last and upload_waits):
                 continue
+            if step is Next.CREATE:
+                if not room:
+                    continue
+                room -= 1
             jobs.append(self._pool.submit(self._do, step, wanted, server, self._ingredients()))
         for job in jobs:
             job.result()
+
+    def _room(self, seen: dict[str, Seen]) -> int:
+        """Return how many may be booted now."""
+        if not self._real:
+            return len(self._wanted)
+        return max(0, REAL_AT_ONCE - sum(server.status == "BUILD" for server in seen.values()))
 
     def _do(self, step: Next, wanted: Wanted, server: Seen | None, ready: Ingredients) -> None:
         progress = self._progress[wanted.name]
@@ -303,7 +328,7 @@ class _Populating:
         zone = self._pool.submit(self._cloud.zone_of, host)
         flavors = {size: self._pool.submit(self._cloud.flavor, size) for size in sizes}
         groups = {p: self._pool.submit(self._cloud.group, f"{host}-{p}", p) for p in policies}
-        volumes = {server.name: self._pool.submit(self._volume, server) for server in stored}
+        volumes = {server.name: self._pool.submit(self._volume, server, image) for server in stored}
         return Ingredients(
             image=image.result(),
             network=network.result(),
@@ -313,14 +338,20 @@ class _Populating:
             volumes={name: volume.result() for name, volume in volumes.items()},
         )
 
-    def _volume(self, wanted: Wanted) -> str:
-        """Return the id of the server's volume once it can be used."""
-        end = self._options.clock() + self._options.budget
+    def _volume(self, wanted: Wanted, image: Future[str]) -> str:
+        """Return the id of the server's volume once it can be used; a real guest boots from what is in it."""
+        end = self._options.end(real=self._real)
+        boots = wanted.boots_from_volume
+        holds = image.result() if boots and self._real else ""
         while True:
-            volume_id, status = self._cloud.volume(wanted.name, bootable=wanted.boots_from_volume)
+            volume_id, status = self._cloud.volume(wanted.name, bootable=boots, image=holds)
             if status in {"available", "in-use"}:
                 return volume_id
-            if status.startswith("error") or self._options.clock() > end:
+            if status.startswith("error"):
+                self._cloud.delete_volume(volume_id)
+                words = f"volume {wanted.name} ({volume_id}) is {status}, and is removed"
+                raise ApiError(words, hint="The same command again makes it anew.")
+            if self._options.clock() > end:
                 raise ApiError(f"volume {wanted.name} ({volume_id}) is {status}")
             self._options.wait(self._options.tick)
 

@@ -103,12 +103,13 @@ class LabCloud:
         found = self._call(self._connection.network, "GET", f"/networks?name={NETWORK}")["networks"]
         return _first(found, f"network {NETWORK}")
 
-    def volume(self, name: str, *, bootable: bool) -> tuple[str, str]:
-        """Return id and status of the volume of this name, which is asked for when it is missing."""
+    def volume(self, name: str, *, bootable: bool, image: str = "") -> tuple[str, str]:
+        """Return id and status of the volume of this name; a missing one is asked for, with this image."""
         storage = self._connection.block_storage
         found = self._call(storage, "GET", f"/volumes/detail?name={name}")["volumes"]
         if not found:
-            body = {"volume": {"name": name, "size": VOLUME_GIB}}
+            content = {"imageRef": image} if image else {}
+            body = {"volume": {"name": name, "size": VOLUME_GIB, **content}}
             made = self._call(storage, "POST", "/volumes", body)["volume"]
             return str(made["id"]), str(made["status"])
         volume = found[0]
@@ -117,6 +118,9 @@ class LabCloud:
                 storage, "POST", f"/volumes/{volume['id']}/action", {"os-set_bootable": {"bootable": True}}
             )
         return str(volume["id"]), str(volume["status"])
+
+    def delete_volume(self, volume_id: str) -> None:
+        self._call(self._connection.block_storage, "DELETE", f"/volumes/{volume_id}")
 
     def _compute(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         return self._call(self._connection.compute, method, path, body, microversion=MICROVERSION)

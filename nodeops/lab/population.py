@@ -4,7 +4,7 @@ Pure: what is wanted, and the next step towards it from what is seen. `populate`
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -12,6 +12,8 @@ from nodeops.lab.hypervisor.behaviour import SNAPSHOT_KEY
 
 SNAPSHOT_SECONDS = 600.0
 SMALL_MB = 512
+TINY_MB = 128
+"""What a real guest of the lab needs; the machine's memory is behind it."""
 UPLOADING = "image_uploading"
 
 
@@ -58,7 +60,7 @@ class Wanted:
     """Where it is booted, when that is not `host`."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     real_hosts_can: bool = True
-    """Not when it takes a simulated host: a size or a slowness to order."""
+    """Not when it takes a size or a slowness to order, or shows nothing more of a real host."""
 
     @property
     def first_host(self) -> str:
@@ -159,9 +161,20 @@ def wanted_servers(
     ]
 
 
+def for_real_hosts(wanted: Sequence[Wanted]) -> list[Wanted]:
+    """Return those that make sense where each is a guest of QEMU, as small as such a guest may be."""
+    return [replace(server, ram_mb=TINY_MB) for server in wanted if server.real_hosts_can]
+
+
 def _plain(host: str) -> list[Wanted]:
     return [
-        Wanted(f"{host}-plain-{number}", host, f"plain, {ram_mb} MiB", ram_mb=ram_mb)
+        Wanted(
+            f"{host}-plain-{number}",
+            host,
+            f"plain, {ram_mb} MiB" if number > 1 else "plain",
+            ram_mb=ram_mb,
+            real_hosts_can=number == 1,
+        )
         for number, ram_mb in enumerate((512, 512, 1024, 2048, 4096), start=1)
     ]
 
@@ -196,12 +209,24 @@ def _bound(host: str) -> list[Wanted]:
 
 def _grouped(host: str, others: Sequence[str]) -> list[Wanted]:
     together = [
-        Wanted(f"{host}-{policy}-{number}", host, f"in a group with {policy}", group=policy)
+        Wanted(
+            f"{host}-{policy}-{number}",
+            host,
+            f"in a group with {policy}",
+            group=policy,
+            real_hosts_can=policy is Policy.AFFINITY,
+        )
         for policy in (Policy.AFFINITY, Policy.SOFT_AFFINITY)
         for number in (1, 2)
     ]
     apart = [
-        Wanted(f"{host}-{policy}-{number}", place, f"in a group with {policy}", group=policy)
+        Wanted(
+            f"{host}-{policy}-{number}",
+            place,
+            f"in a group with {policy}",
+            group=policy,
+            real_hosts_can=policy is Policy.ANTI_AFFINITY and number <= 2,  # noqa: PLR2004 - a pair
+        )
         for policy, places in (
             (Policy.ANTI_AFFINITY, [host, *others[:2]]),
             (Policy.SOFT_ANTI_AFFINITY, [host, *others[:1]]),
@@ -229,5 +254,6 @@ def _resized(host: str, others: Sequence[str]) -> list[Wanted]:
             f"went to {other}, its move not confirmed",
             put=Put.MIGRATE,
             boots_on=host,
+            real_hosts_can=False,
         ),
     ]

@@ -43,6 +43,7 @@ from nodeops.lab.real import hosts as real_hosts
 from nodeops.lab.real import needs as real_needs
 from nodeops.lab.real.base import make_base
 from nodeops.lab.real.places import RealLab
+from nodeops.lab.real.tree import make_shared
 
 ANSWER_SECONDS = 120.0
 HOST_SECONDS = 180.0
@@ -102,6 +103,7 @@ def raise_lab(layout: Layout, options: LabOptions, say: Say, *, install: bool) -
         write_all(layout, options)
         if options.real_hosts:
             real_config.write_control_plane(layout)
+            make_shared(RealLab(layout))
         else:
             inventory.write_inventory(layout, options)
         catalogue.write_clouds_yaml(layout)

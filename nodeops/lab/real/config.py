@@ -33,6 +33,8 @@ def write_control_plane(layout: Layout) -> None:
         "image_volume_cache_enabled": "false",
     }
     storage.pop("hostbound", None)
+    # Looks into images before they become volumes; as a rule by sudo, which root does without.
+    storage["cinder_sys_admin"] = {"helper_command": layout.program("privsep-helper")}
     write(layout.etc / "cinder" / "cinder.conf", ini(storage))
 
 
@@ -53,6 +55,8 @@ def nova_conf(host: RealHost, options: LabOptions) -> str:
         "ram_allocation_ratio": 32.0,
         "disk_allocation_ratio": 16.0,
         "reserved_host_memory_mb": 0,
+        # Guests that boot are slower than names: on a busy machine the agent sees their ports late.
+        "vif_plugging_timeout": 120,
         # With the defaults a stop takes minutes (manager_shutdown_timeout is 160 s in nova/conf/base.py).
         "manager_shutdown_timeout": 5,
         "graceful_shutdown_timeout": 15,

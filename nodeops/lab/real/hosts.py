@@ -17,7 +17,7 @@ from nodeops.lab.processes import Program, alive, ensure, last_words, recorded, 
 from nodeops.lab.real import wiring
 from nodeops.lab.real.inventory import write_inventory
 from nodeops.lab.real.places import RealHost, RealLab
-from nodeops.lab.real.tree import make_keys, make_shared, write_tree
+from nodeops.lab.real.tree import make_keys, write_tree
 
 BOOT_SECONDS = 60.0
 REBOOT_SECONDS = 150.0
@@ -46,7 +46,6 @@ def raise_hosts(layout: Layout, options: LabOptions) -> bool:
     """
     lab = RealLab(layout)
     make_keys(lab)
-    make_shared(lab)
     write_inventory(lab, options)
     wiring.raise_switch(lab)
     wanted = [host for host in lab.hosts if not host.off.exists() and not alive(layout, host.program)]
@@ -122,6 +121,17 @@ def start(layout: Layout, name: str, options: LabOptions) -> None:
         wiring.raise_switch(host.lab)
         _boot(host, options)
     run(host, f"systemctl start {COMPUTE} {AGENT}")
+
+
+def has_power(layout: Layout, name: str) -> bool:
+    """Whether anything of it runs: its keeper, or a process in its control groups.
+
+    Raises:
+        UnknownHostError: the lab has no such host.
+
+    """
+    host = find(layout, name)
+    return alive(layout, host.program) or bool(wiring.members(host))
 
 
 def reboot(layout: Layout, name: str, options: LabOptions) -> None:

@@ -1,6 +1,6 @@
 """`<lab>/inventory.ini`: how nodeops and Ansible reach the lab's real hosts."""
 
-from nodeops.lab.config_files import write
+from nodeops.lab import inventory
 from nodeops.lab.options import LabOptions
 from nodeops.lab.real.places import RealLab
 
@@ -17,12 +17,9 @@ def write_inventory(lab: RealLab, options: LabOptions) -> None:
         "nodeops_service_manager": "systemd",
         "nodeops_nova_compute_unit": "nova-compute",
     }
-    lines = [
-        "# Written by `nodeops lab up`. The account ops signs in with the same key and uses sudo.",
-        "[compute]",
-        *(f"{host.name} ansible_host={host.address}" for host in lab.hosts),
-        "",
-        "[compute:vars]",
-        *(f"{name} = {value}" for name, value in variables.items()),
-    ]
-    write(lab.layout.root / "inventory.ini", "\n".join(lines) + "\n")
+    inventory.write(
+        lab.layout,
+        [f"{host.name} ansible_host={host.address}" for host in lab.hosts],
+        variables,
+        remark="The account ops signs in with the same key and uses sudo.",
+    )

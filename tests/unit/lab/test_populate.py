@@ -30,6 +30,7 @@ class Memory:
     refuses: str = ""
     booted: list[tuple[Wanted, dict[str, Any], str | None]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    broken_volumes: set[str] = field(default_factory=set)
 
     def servers(self, prefix: str) -> dict[str, Seen]:
         return {name: seen for name, seen in self.held.items() if name.startswith(prefix)}
@@ -82,8 +83,13 @@ class Memory:
     def network(self) -> str:
         return "network"
 
-    def volume(self, name: str, *, bootable: bool) -> tuple[str, str]:  # noqa: ARG002 - likewise
+    def volume(self, name: str, *, bootable: bool, image: str = "") -> tuple[str, str]:  # noqa: ARG002 - likewise
+        if name in self.broken_volumes:
+            return f"volume-{name}", "error"
         return f"volume-{name}", "available"
+
+    def delete_volume(self, volume_id: str) -> None:
+        self.broken_volumes.discard(volume_id.removeprefix("volume-"))
 
 
 class Clock:
@@ -186,3 +192,11 @@ def test_the_host_is_the_first_that_is_up() -> None:
 
 def test_a_host_of_another_lab_is_not_grown(tmp_path: Path) -> None:
     assert make_room(Memory(), tmp_path, "c01", Options(), list[str]().append) == 4096
+
+
+def test_a_broken_volume_is_told_of_once_and_made_anew(state_dir: Path) -> None:
+    cloud = Memory(broken_volumes={"c01-boot-volume"})
+    with pytest.raises(ApiError, match=r"c01-boot-volume .* is error, and is removed"):
+        run(cloud, state_dir)
+    made = run(cloud, state_dir)
+    assert made["c01-boot-volume"].outcome is not Outcome.FAILED

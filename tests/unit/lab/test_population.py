@@ -5,7 +5,18 @@ from dataclasses import replace
 import pytest
 
 from nodeops.lab.hypervisor.behaviour import SNAPSHOT_KEY
-from nodeops.lab.population import ACTIONS, Next, Policy, Put, Seen, Wanted, next_step, wanted_servers
+from nodeops.lab.population import (
+    ACTIONS,
+    TINY_MB,
+    Next,
+    Policy,
+    Put,
+    Seen,
+    Wanted,
+    for_real_hosts,
+    next_step,
+    wanted_servers,
+)
 
 PLAIN = Wanted("c01-plain", "c01", "plain")
 ACTIVE = Seen("id", "c01-plain", "ACTIVE", None, "c01")
@@ -83,3 +94,12 @@ def test_a_lab_of_one_host_gets_what_one_host_can_have() -> None:
 
 def test_simple_actions_have_bodies() -> None:
     assert set(Put) - set(ACTIONS) == {Put.MIGRATE, Put.ATTACH, Put.SNAPSHOT}
+
+
+def test_real_hosts_get_few_and_small_ones_of_the_states_that_matter() -> None:
+    made = for_real_hosts(wanted_servers("c01", ["c02"], too_large_mb=40960))
+    assert {server.ram_mb for server in made} == {TINY_MB}
+    assert {server.put for server in made} == {None, *Put} - {Put.SNAPSHOT}
+    assert [server.host for server in made if server.group is Policy.ANTI_AFFINITY] == ["c01", "c02"]
+    assert any(server.boots_from_volume for server in made)
+    assert len(made) <= 16

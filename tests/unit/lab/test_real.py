@@ -71,7 +71,10 @@ def test_nova_migrates_by_the_host_s_own_address(lab: RealLab) -> None:
 
 
 def test_the_inventory_is_one_nodeops_reads(lab: RealLab) -> None:
+    lab.layout.etc.mkdir()
     write_inventory(lab, LabOptions(real_hosts=2))
     place = load(lab.layout.root / "inventory.ini").place("c02")
     assert place
     assert (place.address, place.user, place.port) == (lab.hosts[1].address, "root", 22)
+    assert "lab power {host} {action}" in str(place.fence_command)
+    assert {"nova", "nova_api", "neutron", "cinder"} == place.databases.keys()

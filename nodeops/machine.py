@@ -184,7 +184,9 @@ class Work:
     id: str
     argv: tuple[str, ...] = ()
     script: str = field(default="", repr=False)
-    """Run by `sh -s` with `argv` as its arguments, when it is not empty."""
+    """Run with `argv` as its arguments, when it is not empty; by sh, unless it begins with `#!`."""
+    again: bool = False
+    """Begin it although it was begun before and is over; the traces of the other are kept aside."""
 
 
 class MachineView(Protocol):

@@ -1,5 +1,6 @@
 """Snapshots: what can be promised, names, which images are too many, and when Nova is done with the disk."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,6 +39,7 @@ FIRST_BYTES = frozenset({"saving", "importing", "active"})
 SKIPPED = "Skipping quiescing instance"
 """`nova/virt/libvirt/driver.py`, `_live_snapshot` and `nova/compute/api.py`: only logged, even when the image
 property os_require_quiesce is set and the freeze fails after all."""
+_LEVEL = re.compile(r"\b(?:ERROR|CRITICAL)\b")
 IDLE_LOOKS = 3
 """So often a server is seen without a task, though its image was asked for, before that is believed."""
 DISK_SECONDS, DISK_SECONDS_PER_GB = 600.0, 30.0
@@ -243,3 +245,12 @@ def kept(promised: Promise, log: Sequence[str] | None) -> tuple[Consistency, str
     if skipped:
         return Consistency.CRASH, skipped[skipped.index(SKIPPED) :].rstrip(". ")
     return Consistency.QUIESCED, ""
+
+
+def telling(log: Sequence[str]) -> str:
+    """The line that says most: an error's message, else what was skipped; empty when there is none."""
+    errors = [line for line in log if _LEVEL.search(line)]
+    best = next((line for line in errors if "Error" in line or "rror from" in line), next(iter(errors), ""))
+    line = best or next((line for line in log if SKIPPED in line), "")
+    found = line.partition("[instance: ")[2]
+    return (found.partition("] ")[2] or line).strip().rstrip(". ")

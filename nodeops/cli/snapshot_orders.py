@@ -1,0 +1,80 @@
+"""What one command of `nodeops snapshot` asks for, and what it works with."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from nodeops.cli.site_command import Commands
+from nodeops.cli.snapshot_journal import Ledger, Past
+from nodeops.engine.clock import Clock
+from nodeops.facts import Server
+from nodeops.snapshots import GuestHosts, Promise, SnapshotWorld, Subject
+
+
+class Stage(StrEnum):
+    """Where one server stands."""
+
+    WAITING = "waiting"
+    PAYING = "paying"
+    """The command that an earlier run owes goes first."""
+    BEFORE = "before"
+    ASKED = "asked"
+    DISK = "disk"
+    UPLOAD = "upload"
+    CHECK = "check"
+    CLOSING = "closing"
+    """It is over but for --after."""
+    ENDED = "ended"
+
+
+class Background(Protocol):
+    """Where calls go that may take long."""
+
+    def submit(self, call: Callable[..., Any], /, *arguments: Any) -> "Future[Any]": ...
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One server as it was planned."""
+
+    subject: Subject
+    name: str
+    promise: Promise
+    refusals: tuple[str, ...] = ()
+    past: Past | None = None
+
+    @property
+    def server(self) -> Server:
+        return self.subject.server
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What is done for every server."""
+
+    before: str = ""
+    after: str = ""
+    keep: int | None = None
+    wait_seconds: float = 1800.0
+    """How long a server's other task is waited for."""
+    command_seconds: float = 300.0
+    disk_seconds: float | None = None
+    """None: by the size of its disk."""
+    at_once: bool = False
+    """Take image_snapshot's end for the end of the disk phase."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What the jobs work with."""
+
+    world: SnapshotWorld
+    hosts: GuestHosts
+    commands: Commands
+    background: Background
+    ledger: Ledger
+    clock: Clock
+    say: Callable[[str, str], None]
+    """Tells words about a server, by its name."""

@@ -36,6 +36,7 @@ class Root(LazyGroup):
             MAINTENANCE,
             "apply_app",
         ),
+        Entry("snapshot", "nodeops.cli.snapshot", "Consistent images before a maintenance.", MAINTENANCE),
         Entry("inquest", "nodeops.cli.inquest", "Is a host dead? What proves it?", DEAD, "inquest_app"),
         Entry(
             "failover",

@@ -114,7 +114,7 @@ TASKS: Mapping[str, str] = {
 
 def task_class(runbook: str) -> "type[Task[Any]]":
     """Raises `UsageError` for a runbook this nodeops does not know."""
-    if runbook.startswith("address-"):
+    if runbook.startswith("address-") or runbook == "snapshot":
         raise UsageError(
             f"a run of {runbook.replace('-', ' ')} is gone on with by its own command",
             hint="Give the same command again: nodeops show RUN tells it.",

@@ -38,6 +38,8 @@ class Service:
     pid: int | None = None
     since: float | None = None
     """When it came into this state, by the host's clock in seconds since the epoch."""
+    age: float | None = None
+    """Seconds it has been in this state, by the host's clock."""
     stop_seconds: float | None = None
     """How long its manager lets it stop gracefully before it is killed; None: for ever, or not known."""
     result: str = ""

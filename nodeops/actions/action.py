@@ -99,6 +99,18 @@ class AtOnce(Protocol):
 
 
 @runtime_checkable
+class Remembers(Protocol):
+    """An action whose effect can be told only from what was before it."""
+
+    def remember(self, step: Step) -> Step:
+        """The step with that in its params; it is journaled so, before anything is sent.
+
+        Raises as a look does.
+        """
+        ...
+
+
+@runtime_checkable
 class Interruptible(Protocol):
     """An action that can be ended from outside once it is stuck."""
 

@@ -115,7 +115,7 @@ class SshMachine:
     def reboot(self, host: str) -> None:
         answer = self._run(host, Command(("systemctl", "reboot"), sudo=True, timeout=LOOK_SECONDS))
         if not answer.ok:
-            raise ApiError(f"{host}: systemctl reboot: {answer.words}", status=answer.status)
+            raise ApiError(f"{host}: systemctl reboot: {answer.words}", status=400)
 
     # -- inside
 
@@ -216,6 +216,7 @@ def _service(found: Any) -> Service | None:
         masked=found["masked"],
         pid=found["pid"],
         since=found["since"],
+        age=found.get("age"),
         stop_seconds=found["stop_seconds"],
         result=found["result"],
         unit=found["unit"],

@@ -1,7 +1,7 @@
 """Where every step of a run stands."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nodeops.actions.action import Sent
 from nodeops.engine.record import StepRow
@@ -103,6 +103,13 @@ class Board:
         """A step of this run has come to its end."""
         self.results[result.step_id] = result
         self._note(result)
+
+    def follow(self, step_id: StepId, host: str) -> None:
+        """A move ended on that host: the way back of its server, if there is one, leaves from there."""
+        for key in self.needing(step_id):
+            step = self.steps[key]
+            if step.params.get("follows") == step_id and self.is_pending(key):
+                self.steps[key] = replace(step, source=host)
 
     def take_over(self, result: StepResult) -> None:
         """A step that an earlier part of the run ended, and that is not planned any more."""

@@ -15,6 +15,16 @@ HARMLESS = frozenset(
         "save-images",
         "wait-task",
         "wait-deleted",
+        "hook",
+        "stop-compute",
+        "keep-stopped",
+        "work",
+        "pause",
+        "reboot-host",
+        "power-cycle-host",
+        "wait-host",
+        "start-compute",
+        "wait-ready",
     }
 )
 """Actions that change no server, and so need not wait for the canary."""
@@ -35,7 +45,7 @@ class Canary:
         waits = self.step_id is not None and self.step_id in board.waiting
         if self.passed or (self.step_id is not None and not waits):
             return
-        moves = [step for step in board.pending() if step.source is not None]
+        moves = _first_moves(board)
         if not waits and len({step.subject_id for step in moves}) <= 1:
             self.passed = True
             return
@@ -69,6 +79,15 @@ def canary_of(board: Board, *, wanted: bool) -> Canary:
         result.state is StepState.DONE and result.target is not None for result in board.earlier.values()
     )
     return Canary(passed=moved or not wanted)
+
+
+def _first_moves(board: Board) -> list[Step]:
+    """Of each server that is still to be moved; the way back comes after all others."""
+    found: dict[str, Step] = {}
+    for step in board.pending():
+        if step.source is not None:
+            found.setdefault(step.subject_id, step)
+    return list(found.values())
 
 
 def _needs_others(step: Step, board: Board) -> bool:

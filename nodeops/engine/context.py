@@ -229,6 +229,8 @@ class Context:
     def _end(self, step: Step, result: StepResult) -> None:
         self.record.ended(step, result)
         self.board.end(result)
+        if result.target is not None:
+            self.board.follow(step.id, result.target)
         self.no_wait(step)
         self.listener(StepEnded(step, result, self.now()))
         if result.state not in GOOD:

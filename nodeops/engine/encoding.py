@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from nodeops.blackout import Blackout, Way
 from nodeops.outcome import ServerResult
 from nodeops.plan import (
     Action,
@@ -51,7 +52,8 @@ def decode_server_plan(text: str) -> ServerPlan:
 def decode_server_result(text: str) -> ServerResult:
     data: dict[str, Any] = json.loads(text)
     verdict, findings = Verdict(data["verdict"]), _findings(data["findings"])
-    return ServerResult(**{**data, "verdict": verdict, "findings": findings})
+    blackout = data.get("blackout") and Blackout(**{**data["blackout"], "way": Way(data["blackout"]["way"])})
+    return ServerResult(**{**data, "verdict": verdict, "findings": findings, "blackout": blackout})
 
 
 def decode_findings(text: str) -> tuple[Finding, ...]:

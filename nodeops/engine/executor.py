@@ -28,6 +28,8 @@ from nodeops.outcome import StepResult, StepState
 from nodeops.plan import Plan, Step
 from nodeops.world import World
 
+NAMED_BY_RUN = frozenset({"save-images", "work"})
+"""Actions that keep something under the run's name."""
 LINK_SECONDS = 600.0
 """How long the cloud may not answer before the run is given up."""
 LONGEST_BACK_OFF = 30.0
@@ -99,7 +101,7 @@ def execute(
 def _of_this_run(plan: Plan, run_id: str) -> Plan:
     """With the run's id in the steps that keep something under its name."""
     steps = tuple(
-        replace(step, params={**step.params, "run": run_id}) if step.action == "save-images" else step
+        replace(step, params={**step.params, "run": run_id}) if step.action in NAMED_BY_RUN else step
         for step in plan.steps
     )
     return replace(plan, steps=steps)

@@ -181,6 +181,14 @@ class Journal:
         with self._reading() as connection:
             return tuple(read_steps(connection, run_id).values())
 
+    def subject_of(self, request_id: str) -> str | None:
+        """The server a request was sent for; None for one that no run sent."""
+        table = schema.events
+        query = select(table.c.step_id).where(table.c.request_id == request_id).limit(1)
+        with self._reading() as connection:
+            step_id = connection.execute(query).scalar_one_or_none()
+        return str(step_id).partition(":")[2] or None if step_id else None
+
     def results(self, run_id: str) -> tuple[ServerResult, ...]:
         """What was found of each server at the end; empty for a run that never came to it."""
         table = schema.servers

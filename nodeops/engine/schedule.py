@@ -22,16 +22,17 @@ def readiness(board: Board, step: Step) -> tuple[Readiness, str]:
     """Whether what a step needs has been made, and why it never can be.
 
     A step that takes another one back (`restores`) is made once that one was made and all that it needs has
-    come to a known end, good or bad.
+    come to a known end, good or bad. Of one need a step may say that it goes on `despite` its failure.
     """
     if any(board.open(need) for need in step.needs):
         return Readiness.LATER, ""
     restored = step.params.get("restores")
     if restored is not None:
         return _restoring(board, step, str(restored))
+    despite = step.params.get("despite")
     for need in step.needs:
         state = board.state_of(need)
-        if state is not None and state not in GOOD:
+        if state is not None and state not in GOOD and need != despite:
             return Readiness.NEVER, f"needs {need}, which {_ended(state)}"
     return Readiness.GO, ""
 

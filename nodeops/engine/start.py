@@ -5,10 +5,10 @@ from contextlib import nullcontext
 from dataclasses import replace
 from http import HTTPStatus
 
-from nodeops.actions.action import AtOnce, Look, State
+from nodeops.actions.action import AtOnce, Look, Remembers, State
 from nodeops.engine.board import Moving
 from nodeops.engine.context import CANNOT_ASK, Context
-from nodeops.errors import ApiError, AuthenticationError
+from nodeops.errors import ApiError, AuthenticationError, SshError
 from nodeops.events import StepSent
 from nodeops.outcome import StepState
 from nodeops.plan import Step
@@ -28,7 +28,7 @@ def begin(context: Context, steps: Sequence[Step]) -> None:
     More than one only of those that take effect at once: a kill between two of them leaves all of them `sent`
     in the journal, and looks settle which were made.
     """
-    ready = [step for step in steps if _is_ready(context, step)]
+    ready = [found for step in steps if (found := _ready(context, step)) is not None]
     if not ready or context.blind:
         return
     together = context.record.together if len(ready) > 1 else nullcontext
@@ -44,6 +44,20 @@ def begin(context: Context, steps: Sequence[Step]) -> None:
             _answered(context, moving, answer)
         for moving in attempts[len(answers) :]:
             context.not_taken(moving.step, "not sent: the one before it had no answer", NOT_TAKEN_SECONDS)
+
+
+def _ready(context: Context, step: Step) -> Step | None:
+    """The step with what must be known of the world before it; None when it is not to be sent now."""
+    if not _is_ready(context, step):
+        return None
+    action = context.action(step)
+    if not isinstance(action, Remembers):
+        return step
+    try:
+        return action.remember(step)
+    except CANNOT_ASK as error:
+        _wait(context, step, f"cannot be looked at: {error}", GATE_SECONDS)
+        return None
 
 
 def _is_ready(context: Context, step: Step) -> bool:
@@ -162,7 +176,8 @@ def _refused(context: Context, step: Step, error: ApiError | AuthenticationError
     if isinstance(error, AuthenticationError) or error.status in _NOT_TAKEN:
         context.not_taken(step, str(error), NOT_TAKEN_SECONDS)
         context.unanswered = True
-        _wait(context, step, f"nova takes no request: {error}", GATE_SECONDS)
+        who = "the host" if isinstance(error, SshError) else "nova"
+        _wait(context, step, f"{who} takes no request: {error}", GATE_SECONDS)
         return
     context.board.waiting.pop(step.id, None)
     context.board.request_ids[step.id] = error.request_id or ""

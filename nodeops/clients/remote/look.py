@@ -70,6 +70,14 @@ def boot() -> Dict[str, Any]:
 # -- services
 
 
+def aged(service: Optional[Dict[str, Any]]) -> Optional[Dict[str, Any]]:
+    """With how long it has been in its state."""
+    if service is None:
+        return None
+    since = service["since"]
+    return dict(service, age=None if since is None else time.time() - since)
+
+
 def with_systemd() -> bool:
     return os.path.isdir("/run/systemd/system")
 
@@ -157,7 +165,7 @@ def compute(said: Dict[str, Any]) -> Optional[Dict[str, Any]]:
             service = unit_service(name) if kind == "systemd" else container_service(kind, name)
             if service is not None:
                 found.append(service)
-    return max(found, key=lambda each: each["state"] == "running") if found else None
+    return aged(max(found, key=lambda each: each["state"] == "running")) if found else None
 
 
 def others() -> List[Dict[str, Any]]:

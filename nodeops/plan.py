@@ -62,6 +62,8 @@ class Action(StrEnum):
     """What a rewrite changed is put back."""
     MEND = "mend"
     """A left-over is removed, or a volume attached anew; it stays where it is."""
+    START = "start"
+    """It ran before its host went down, and runs again."""
     SHELVE_OFFLOAD = "shelve-offload"
     WAIT = "wait"
     NONE = "none"
@@ -142,7 +144,8 @@ class ServerPlan:
         """What the run will say if the world holds still."""
         if self.refused or self.action is Action.NONE:
             return Verdict.LEFT
-        return Verdict.DONE if self.action in {Action.RESTORE, Action.MEND} else Verdict.MOVED
+        in_place = {Action.RESTORE, Action.MEND, Action.START}
+        return Verdict.DONE if self.action in in_place else Verdict.MOVED
 
 
 @dataclass(frozen=True, slots=True)

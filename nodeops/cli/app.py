@@ -9,6 +9,7 @@ from nodeops.cli.globals import Colour, Globals
 from nodeops.cli.lazy import Entry, LazyGroup
 
 MAINTENANCE, DEAD, RUNS, LOOKING = "Maintenance", "Dead hosts", "Runs", "Looking"
+ITSELF = "The host itself"
 DRAIN, PLANS, HISTORY = "nodeops.cli.drain", "nodeops.cli.plans", "nodeops.cli.runs"
 
 
@@ -37,6 +38,9 @@ class Root(LazyGroup):
             "apply_app",
         ),
         Entry("snapshot", "nodeops.cli.snapshot", "Consistent images before a maintenance.", MAINTENANCE),
+        Entry(
+            "recover", "nodeops.cli.recover", "Bring back what ran, after a reboot.", ITSELF, "recover_app"
+        ),
         Entry("inquest", "nodeops.cli.inquest", "Is a host dead? What proves it?", DEAD, "inquest_app"),
         Entry(
             "failover",

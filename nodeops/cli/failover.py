@@ -129,7 +129,7 @@ def failover(
     """Gather, plan, show, ask, run, verify, report."""
     name = o.one_host(ctx, host)
     move = _move_options(name, targets, allowed, pace)
-    order = _order(death.priority or ())
+    order = priorities(death.priority or ())
     if death.method is Method.DATABASE:
         o.conduct(
             ctx,
@@ -166,7 +166,7 @@ def _move_options(host: str, targets: o.Targets, allowed: o.Allowed, pace: Evacu
     return o.move_options(host, allowed, said, targets)
 
 
-def _order(words: Sequence[str]) -> tuple[Priority, ...]:
+def priorities(words: Sequence[str]) -> tuple[Priority, ...]:
     """Raises `UsageError`."""
     found = []
     for each in words:

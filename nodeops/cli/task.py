@@ -108,6 +108,7 @@ TASKS: Mapping[str, str] = {
     "fence": "nodeops.cli.fence_task:Fencing",
     "audit": "nodeops.cli.audit_task:Audit",
     "reattach": "nodeops.cli.reattach_task:Reattach",
+    "recover": "nodeops.cli.recover_task:Recover",
 }
 """By the name of the runbook; imported when needed."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from nodeops.plan import Refusal, Risk
 from nodeops.runbooks.options import MoveOptions
 from nodeops.runbooks.reattach_classes import OF_A_REATTACH
+from nodeops.runbooks.recover_classes import OF_A_RECOVERY
 from nodeops.runbooks.refusal_class import RefusalClass
 from nodeops.runbooks.rewrite_classes import OF_A_REWRITE
 
@@ -291,7 +292,15 @@ _DEAD_HOST: tuple[RefusalClass, ...] = (
 
 CLASSES: Mapping[str, RefusalClass] = {
     each.name: each
-    for each in (*_STORAGE_AND_STATE, *_HARDWARE, *_PLACE, *_DEAD_HOST, *OF_A_REWRITE, *OF_A_REATTACH)
+    for each in (
+        *_STORAGE_AND_STATE,
+        *_HARDWARE,
+        *_PLACE,
+        *_DEAD_HOST,
+        *OF_A_REWRITE,
+        *OF_A_REATTACH,
+        *OF_A_RECOVERY,
+    )
 }
 """By name, in the order of the documentation."""
 

@@ -52,6 +52,12 @@ class UnknownRunError(UsageError):
     code = "unknown-run"
 
 
+class UnknownRequestError(UsageError):
+    """Neither the API nor any log that was read has the request."""
+
+    code = "unknown-request"
+
+
 class DeclinedError(NodeopsError):
     """The operator said no, or could not be asked; nothing was changed."""
 
@@ -201,6 +207,13 @@ class SshError(ApiError):
         super().__init__(message, hint=hint, ambiguous=ambiguous)
         self.reason = reason
         self.jump = jump
+
+
+class HostTroubleError(ApiError):
+    """A host was reached and cannot do what was asked; nothing was sent."""
+
+    exit_code = 21
+    code = "host-trouble"
 
 
 class ForbiddenError(ApiError):

@@ -39,6 +39,10 @@ class Root(LazyGroup):
         ),
         Entry("snapshot", "nodeops.cli.snapshot", "Consistent images before a maintenance.", MAINTENANCE),
         Entry(
+            "host", "nodeops.cli.host", "nova-compute on hosts: status, stop, start, restart, logs.", ITSELF
+        ),
+        Entry("ready", "nodeops.cli.ready", "May this host serve? What is missing?", ITSELF),
+        Entry(
             "recover", "nodeops.cli.recover", "Bring back what ran, after a reboot.", ITSELF, "recover_app"
         ),
         Entry("inquest", "nodeops.cli.inquest", "Is a host dead? What proves it?", DEAD, "inquest_app"),
@@ -65,6 +69,7 @@ class Root(LazyGroup):
         Entry("resume", HISTORY, "Go on with a run that was interrupted.", RUNS, "resume_app"),
         Entry("status", "nodeops.cli.status", "Hosts and their room, or one host's servers.", LOOKING),
         Entry("watch", "nodeops.cli.watch", "Follow servers through their states.", LOOKING),
+        Entry("trace", "nodeops.cli.trace", "Why a request failed, out of all logs.", LOOKING),
         Entry("audit", "nodeops.cli.audit", "Left-overs of moves, and their safe repair.", LOOKING),
         Entry("states", "nodeops.cli.states", "States that contradict each other, mended.", LOOKING),
         Entry(

@@ -38,6 +38,8 @@ from nodeops.facts import Learnt, Moved
 from nodeops.outcome import ServerResult
 from nodeops.plan import Finding, Plan, ServerPlan
 
+BESIDE = frozenset({"service"})
+"""Runbooks that may be run while another one of the host is unfinished, and leave it so."""
 BEGIN_ATTEMPTS = 7
 FIRST_PAUSE = 0.02
 """Seconds before the second attempt; doubled for each further one."""
@@ -252,7 +254,7 @@ class Journal:
         return self._begin(plan, who, owner)
 
     def _begin(self, plan: Plan, who: Who, owner: Owner) -> tuple[str, bool]:
-        key = _active_key(plan.cloud, plan.host)
+        key = _key_of(plan)
         with self._engine.begin() as connection:
             query = select(schema.runs).where(schema.runs.c.active_key == key).with_for_update()
             row = connection.execute(query).one_or_none()
@@ -304,7 +306,7 @@ class Journal:
             "host": plan.host,
             "runbook": plan.runbook,
             "state": RunState.RUNNING.value,
-            "active_key": _active_key(plan.cloud, plan.host),
+            "active_key": _key_of(plan),
             "plan": encode(plan),
             "command": who.command,
             "os_user": who.user,
@@ -349,6 +351,11 @@ def new_run_id(runbook: str, now: float) -> str:
     """Sorts by time, and is short enough to type: `d-20261121-053012-k3f`."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
     return f"{runbook[:1]}-{stamp}-{''.join(secrets.choice(_ID_LETTERS) for _ in range(3))}"
+
+
+def _key_of(plan: Plan) -> str:
+    beside = f"{plan.host}\0{plan.runbook}" if plan.runbook in BESIDE else plan.host
+    return _active_key(plan.cloud, beside)
 
 
 def _active_key(cloud: str, host: str) -> str:

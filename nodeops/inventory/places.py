@@ -11,6 +11,7 @@ from nodeops.facts import HostSettings, Storage
 from nodeops.inventory import ini
 from nodeops.inventory.ini import ALL, Document, Value
 from nodeops.inventory.variables import BY_NAME, OURS, DatabaseUrl, ServiceManager, Variable
+from nodeops.tracing import LogSource
 
 UNITS = {
     ServiceManager.SYSTEMD: "nova-compute",
@@ -55,12 +56,22 @@ class Place:
     instances_path: str = "/var/lib/nova/instances"
     service_manager: ServiceManager = ServiceManager.SYSTEMD
     nova_compute_unit: str = UNITS[ServiceManager.SYSTEMD]
+    said_services: frozenset[str] = frozenset()
+    """Which of the two the inventory has: `manager`, `unit`. The others can be found out on the host."""
     fence_command: str | None = None
     """With {host}, {address} and {action} still to be filled in."""
     power_status_command: str | None = None
     """With {host} and {address}; None: the fence command asks."""
     inquest_command: str | None = None
     """With {host} and {address}."""
+    before_maintenance: str | None = None
+    """As above; run on this machine once the host is empty."""
+    after_maintenance: str | None = None
+    """As above; run once the host serves again."""
+    logs: tuple[LogSource, ...] = ()
+    """Where its services log; empty: in the usual places."""
+    local: bool = False
+    """It is the machine nodeops runs on."""
     databases: Mapping[str, DatabaseUrl] = field(default_factory=dict)
     """By name: nova, nova_api, neutron, cinder."""
 
@@ -176,6 +187,7 @@ def _warn_of_unknown(document: Document) -> None:
 
 def _place(host: str, values: Mapping[str, Any]) -> Place:
     manager = values.get("nodeops_service_manager", ServiceManager.SYSTEMD)
+    said = {"manager": "nodeops_service_manager", "unit": "nodeops_nova_compute_unit"}
     return Place(
         name=host,
         nova_host=values.get("nodeops_nova_host", host),
@@ -191,9 +203,14 @@ def _place(host: str, values: Mapping[str, Any]) -> Place:
         instances_path=values.get("nodeops_instances_path", "/var/lib/nova/instances"),
         service_manager=manager,
         nova_compute_unit=values.get("nodeops_nova_compute_unit", UNITS[manager]),
+        said_services=frozenset(name for name, variable in said.items() if variable in values),
         fence_command=values.get("nodeops_fence_command"),
         power_status_command=values.get("nodeops_power_status_command"),
         inquest_command=values.get("nodeops_inquest_command"),
+        before_maintenance=values.get("nodeops_before_maintenance"),
+        after_maintenance=values.get("nodeops_after_maintenance"),
+        logs=values.get("nodeops_logs", ()),
+        local=values.get("ansible_connection", False),
         databases={
             name: values[f"nodeops_{name}_database"]
             for name in ("nova", "nova_api", "neutron", "cinder")

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from nodeops.facts import Storage
+from nodeops.tracing import LogSource, SourceKind
 
 
 class ServiceManager(StrEnum):
@@ -53,6 +54,9 @@ _PLACE_HOLDERS = {2: "{host} and {address}", 3: "{host}, {address} and {action}"
 _TRUE = frozenset({"yes", "true", "on", "1"})
 _FALSE = frozenset({"no", "false", "off", "0"})
 _HOP = re.compile(r"(?:[^@,\s:-][^@,\s:]*@)?(?:\[[0-9a-fA-F:]+\]|[^@,\s:\[\]-][^@,\s:\[\]]*)(?::\d{1,5})?")
+
+
+_LOG_FILES = re.compile(r"/[\w./*?@+=:\[\]-]+")
 
 
 def text(value: Any) -> str:
@@ -103,6 +107,27 @@ def unit(value: Any) -> str:
     if not _UNIT.fullmatch(text(value)):
         raise ValueError("is no name of a unit or container")
     return text(value)
+
+
+def logs(value: Any) -> tuple[LogSource, ...]:
+    """Paths with `*`, `journal:UNIT`, `docker:CONTAINER`, `podman:CONTAINER`, with commas between."""
+    return tuple(_log(part.strip()) for part in text(value).split(",") if part.strip())
+
+
+def _log(written: str) -> LogSource:
+    kind, _, name = written.partition(":")
+    if kind in set(SourceKind) - {SourceKind.FILE}:
+        return LogSource(SourceKind(kind), unit(name))
+    if not _LOG_FILES.fullmatch(written):
+        raise ValueError(
+            f"has {written!r}, which is neither an absolute path nor journal:, docker: or podman:"
+        )
+    return LogSource(SourceKind.FILE, written)
+
+
+def local(value: Any) -> bool:
+    """Whether it is this very machine."""
+    return text(value) == "local"
 
 
 def path(value: Any) -> str:
@@ -242,14 +267,38 @@ VARIABLES: tuple[Variable, ...] = (
         "What runs nova-compute there",
         "systemd",
         one_of(ServiceManager),
-        "systemd",
+        "found out on the host",
     ),
     Variable(
         "nodeops_nova_compute_unit",
         "Name of nova-compute's unit or container",
         "nova-compute",
         unit,
-        "nova-compute, in a container nova_compute",
+        "found out on the host; in a container nova_compute",
+    ),
+    Variable(
+        "nodeops_before_maintenance",
+        "Run on this machine once a host is empty and before work begins on it, to silence its alerts say; "
+        "{host} and {address} are filled in, and a command that fails ends the window",
+        "/etc/nodeops/silence {host}",
+        command,
+        hint=ELSEWHERE_HINT,
+    ),
+    Variable(
+        "nodeops_after_maintenance",
+        "Run on this machine once the host serves again; {host} and {address} are filled in",
+        "/etc/nodeops/unsilence {host}",
+        command,
+        hint=ELSEWHERE_HINT,
+    ),
+    Variable(
+        "nodeops_logs",
+        "Where its services log: paths, in which * stands for anything, journal:UNIT, docker:CONTAINER and "
+        "podman:CONTAINER, with commas between; rotated and packed files are found by the *",
+        "/var/log/nova/*.log*, journal:neutron-openvswitch-agent",
+        logs,
+        "below /var/log and /var/log/kolla, else what nova-compute runs in",
+        "Write absolute paths, journal:UNIT, docker:NAME or podman:NAME, with commas between.",
     ),
     Variable(
         "nodeops_fence_command",
@@ -307,6 +356,13 @@ VARIABLES: tuple[Variable, ...] = (
         "Write yes or no.",
     ),
     Variable("ansible_host", "Address to log in to", "192.0.2.11", text, "the name in the inventory"),
+    Variable(
+        "ansible_connection",
+        "`local` for the machine nodeops runs on: its logs are read without SSH",
+        "local",
+        local,
+        "over SSH",
+    ),
     Variable("ansible_port", "Port of sshd", "22", port, "Port of ssh_config, else 22"),
     Variable("ansible_user", "Who to log in as", "ubuntu", text, "User of ssh_config, else who runs nodeops"),
     Variable(

@@ -141,7 +141,8 @@ MIGRATIONS: tuple[Signature, ...] = (
     failure(
         "migration-job-failed",
         r"(?:migration (?:out |in )?job|job 'migration (?:out|in)'): ?"
-        r"(?P<why>unexpectedly failed|failed[^\n\"']*)|job 'migration (?:out|in)' (?P<other>(?:unexpectedly )?failed)",
+        r"(?P<why>unexpectedly failed|failed[^\n\"']*)|"
+        r"job 'migration (?:out|in)' (?P<other>(?:unexpectedly )?failed)",
         "QEMU's copy broke off ({why}{other}); QEMU's log of the guest on both hosts says why",
         "libvirt, qemuMigrationJobCheckStatus",
         "nodeops host HOST logs",

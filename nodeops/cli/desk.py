@@ -3,13 +3,14 @@
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from nodeops import config
+from nodeops.blackout import Way
 from nodeops.cli.globals import Globals
 from nodeops.inventory import Inventory
 from nodeops.log import conceal, debug_log
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
 
     from nodeops.clients.cloud import Cloud
     from nodeops.clients.databases import DatabaseRecords
+    from nodeops.clients.machine import SshMachine
     from nodeops.clients.shell import Shell
     from nodeops.engine.clock import Clock
     from nodeops.engine.journal import Journal
     from nodeops.engine.signals import Stop
+    from nodeops.facts import Server
     from nodeops.gather.inquest import Patience
+    from nodeops.machine import Machine
+    from nodeops.probing import Probe
     from nodeops.senses import PowerSwitch, Senses
     from nodeops.world import World
 
@@ -41,6 +46,7 @@ class Desk:
         self._inventory: Inventory | None = None
         self._journal: Journal | None = None
         self._cloud: Cloud | None = None
+        self._machine: SshMachine | None = None
         self._aside = False
 
     @classmethod
@@ -142,6 +148,23 @@ class Desk:
         from nodeops.inventory import Place
 
         return Shell(login_of(self.inventory().place(host) or Place(host, host, host)))
+
+    def probe(self, way: Way, servers: "Sequence[Server]") -> "Probe | None":
+        """What measures the blackout of these servers when they move."""
+        from nodeops.clients.blackout import LibvirtProbe, PingProbe, ping_addresses
+
+        if way is Way.PING:
+            return PingProbe(*ping_addresses(servers))
+        return LibvirtProbe(self.shell) if way is Way.LIBVIRT else None
+
+    def machine(self) -> "Machine":
+        """Hosts over SSH, as machines."""
+        from nodeops.clients.machine import SshMachine
+
+        if self._machine is None:
+            self._machine = SshMachine(self.shell, self.inventory().place)
+            self._stack.callback(self._machine.close)
+        return self._machine
 
     def patience(self) -> "Patience":
         """How long the signs of a host's life are waited for."""

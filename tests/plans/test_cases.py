@@ -12,11 +12,12 @@ from nodeops.plan import Action, Plan, Risk, ServerPlan
 from nodeops.runbooks.classes import CLASSES
 from nodeops.runbooks.classify import concerned
 from nodeops.runbooks.reattach_classes import OF_A_REATTACH
+from nodeops.runbooks.recover_classes import OF_A_RECOVERY
 from nodeops.runbooks.rewrite_classes import OF_A_REWRITE
 from nodeops.runbooks.scene import Scene
 from tests.plans.form import Case, case_of
 
-PLANNED_HERE = CLASSES.keys() - {each.name for each in (*OF_A_REWRITE, *OF_A_REATTACH)}
+PLANNED_HERE = CLASSES.keys() - {each.name for each in (*OF_A_REWRITE, *OF_A_REATTACH, *OF_A_RECOVERY)}
 """Classes of runbooks that have cases here; the others have tests of their own."""
 CASES = sorted(Path(__file__).parent.glob("*.json"))
 

@@ -82,6 +82,8 @@ class Server:
     """Whether it has ever run (`OS-SRV-USG:launched_at`)."""
     root_device: str = ""
     """Such as /dev/vda."""
+    addresses: tuple[str, ...] = ()
+    """As Nova shows them, floating ones first."""
 
     @property
     def boots_from_volume(self) -> bool:

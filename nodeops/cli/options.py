@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from nodeops.blackout import Way
 from nodeops.cli import units
 from nodeops.cli.complete import complete_class, complete_host
 from nodeops.cli.output import Format
@@ -21,6 +22,12 @@ class RiskName(StrEnum):
     LIVE = "live"
     REBOOT = "reboot"
     FORCE = "force"
+
+
+class ProbeName(StrEnum):
+    NONE = "none"
+    PING = "ping"
+    LIBVIRT = "libvirt"
 
 
 class OnStuckName(StrEnum):
@@ -89,6 +96,13 @@ Rate = Annotated[
     str | None,
     typer.Option(metavar="RATE", help="Bytes per second of one migration, to foretell: 500M, 1.2G."),
 ]
+Probe = Annotated[
+    ProbeName,
+    typer.Option(
+        metavar="WAY",
+        help="Measure how long each guest is away: ping from here, libvirt by SSH, or none.",
+    ),
+]
 Window = Annotated[
     str | None, typer.Option(metavar="TIME", help="Say whether it fits into this: 90m, 1h30m.")
 ]
@@ -123,6 +137,7 @@ class Pace:
     retries: Retries = 2
     max_failures: MaxFailures = 3
     rate: Rate = None
+    probe: Probe = ProbeName.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +227,7 @@ def move_options(host: str, allowed: Allowed, pace: Pace, targets: Targets | Non
         max_failures=pace.max_failures or None,
         rate_mib=None if pace.rate is None else units.rate(pace.rate, option="--rate"),
         leave_refused=allowed.leave_refused,
+        probe=Way(pace.probe),
     )
 
 

@@ -2,13 +2,16 @@
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
 from nodeops.actions.registry import ACTIONS
+from nodeops.blackout import Blackout
 from nodeops.cli.desk import Desk
+from nodeops.cli.diagnosing import diagnosed
 from nodeops.cli.exit_codes import ending, exit_code
 from nodeops.cli.present import Presenter
 from nodeops.cli.task import Task
@@ -25,10 +28,11 @@ from nodeops.errors import (
     NotVerifiedError,
     OutcomeUnknownError,
 )
+from nodeops.events import Event, Listener
 from nodeops.gates import GATES
 from nodeops.log import redact
 from nodeops.outcome import Outcome, ServerResult, StepResult, StepState
-from nodeops.plan import Finding, Plan, Verdict
+from nodeops.plan import Finding, Level, Plan, Verdict
 
 Judgement: TypeAlias = tuple[tuple[ServerResult, ...], tuple[Finding, ...]]
 SETTLE_LOOKS = 5
@@ -59,9 +63,10 @@ def perform(desk: Desk, agreed: Agreed, presenter: Presenter) -> int:
         presenter.say(f"continuing run {record.id}")
     try:
         with Stop().listening() as stop:
-            execution = _execute(desk, agreed, record, presenter, stop)
+            execution, blackouts = _execute(desk, agreed, record, presenter, stop)
             clock = desk.clock(stop)
             blind, outcome = _verify(desk, agreed.task, record, execution, clock)
+            outcome = diagnosed(desk, with_blackouts(outcome, blackouts), presenter.say)
     except OutcomeUnknownError:
         raise
     except NodeopsError as error:
@@ -76,23 +81,55 @@ def command_line() -> str:
     return redact(shlex.join(["nodeops", *sys.argv[1:]]))
 
 
-def _execute(desk: Desk, agreed: Agreed, record: RunRecord, presenter: Presenter, stop: Stop) -> Execution:
+def _execute(
+    desk: Desk, agreed: Agreed, record: RunRecord, presenter: Presenter, stop: Stop
+) -> tuple[Execution, Mapping[str, Blackout]]:
     whole = record.whole_plan()
-    with presenter.watcher(whole) as watcher:
+    probe = agreed.task.probe(desk, agreed.facts)
+    with presenter.watcher(whole) as watcher, probe or nullcontext():
         watcher.watch.seed(record.step_results())
-        return execute(
+        execution = execute(
             record,
             agreed.plan,
             desk.world(),
             actions={**ACTIONS, **agreed.task.actions(desk)},
             gates=GATES,
             options=agreed.task.limits,
-            listener=watcher,
+            listener=both(watcher, probe) if probe else watcher,
             stop=stop,
             clock=desk.clock(stop),
             retarget=partial(agreed.task.retarget, agreed.facts, agreed.plan),
             want_progress=presenter.live,
         )
+    return execution, probe.blackouts() if probe else {}
+
+
+def both(first: Listener, second: Listener) -> Listener:
+    def tell(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return tell
+
+
+def with_blackouts(outcome: Outcome, blackouts: Mapping[str, Blackout]) -> Outcome:
+    """With what was measured of each server; a warning for one that answered before and is silent now."""
+    return replace(
+        outcome,
+        servers=tuple(
+            _with_blackout(result, blackouts[result.id]) if result.id in blackouts else result
+            for result in outcome.servers
+        ),
+    )
+
+
+def _with_blackout(result: ServerResult, blackout: Blackout) -> ServerResult:
+    if not blackout.silent:
+        return replace(result, blackout=blackout)
+    words = f"server {result.name} ({result.id}): {blackout.words}"
+    hint = "See whether it runs and can be reached: its console, its port, and its network."
+    finding = Finding(Level.WARNING, "silent-since-move", words, hint, result.id)
+    return replace(result, blackout=blackout, findings=(*result.findings, finding))
 
 
 def _verify(

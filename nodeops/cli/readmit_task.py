@@ -1,12 +1,13 @@
 """The way back into service of a host that was dead, as a task."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from nodeops.cli.desk import Desk
 from nodeops.cli.tasks import MoveTask, host_settings, steps_sent
 from nodeops.engine.journal import RunInfo
-from nodeops.facts import ReadmitFacts
+from nodeops.facts import ReadmitFacts, Server
 from nodeops.gather.failover import gather_readmit
 from nodeops.outcome import Outcome
 from nodeops.plan import Action, Plan, Verdict
@@ -38,6 +39,9 @@ class Readmit(MoveTask[ReadmitFacts]):
 
     def plan(self, facts: ReadmitFacts) -> Plan:
         return plan_readmit(facts, self.options, force=self.force)
+
+    def living(self, facts: ReadmitFacts) -> Sequence[Server]:
+        return facts.drain.servers
 
     def question(self, plan: Plan) -> str:
         moves = sum(not server.refused and server.action is not Action.NONE for server in plan.servers)

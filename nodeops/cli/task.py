@@ -14,6 +14,7 @@ from nodeops.engine.journal import RunInfo
 from nodeops.errors import NodeopsError, UsageError
 from nodeops.outcome import Outcome, ServerResult, StepResult
 from nodeops.plan import Finding, Plan, Step
+from nodeops.probing import Probe
 
 Facts = TypeVar("Facts")
 
@@ -54,7 +55,7 @@ class Task(ABC, Generic[Facts]):
     def plan(self, facts: Facts) -> Plan:
         """The runbook's plan: the same for the same facts."""
 
-    def retarget(self, facts: Facts, plan: Plan, step: Step, refused: frozenset[str]) -> Step | None:  # noqa: ARG002 - for those that can
+    def retarget(self, facts: Facts, plan: Plan, step: Step, refused: frozenset[str]) -> Step | None:
         """The step with another target after Nova refused those; None when there is none."""
         return None
 
@@ -80,15 +81,19 @@ class Task(ABC, Generic[Facts]):
             raise UsageError(f"{self.runbook} asks for no --confirm", hint="Say --yes to go ahead.")
         return replace(self, confirmed=confirmed)
 
-    def actions(self, desk: Desk) -> Mapping[str, Action]:  # noqa: ARG002 - for those that have any
+    def actions(self, desk: Desk) -> Mapping[str, Action]:
         """Actions that need more than the cloud, by the name that steps use."""
         return {}
 
-    def statements(self, desk: Desk, plan: Plan) -> tuple[str, ...]:  # noqa: ARG002 - for those that have any
+    def probe(self, desk: Desk, facts: Facts) -> Probe | None:
+        """What listens to the run and measures how long guests are not there; None: nobody does."""
+        return None
+
+    def statements(self, desk: Desk, plan: Plan) -> tuple[str, ...]:
         """SQL that the plan stands for, for who asks for a dry run."""
         return ()
 
-    def objection(self, plan: Plan) -> NodeopsError | None:  # noqa: ARG002 - for those that have one
+    def objection(self, plan: Plan) -> NodeopsError | None:
         """Why this plan must not be run, besides refused servers and findings of level ERROR."""
         return None
 
@@ -119,6 +124,11 @@ def task_class(runbook: str) -> "type[Task[Any]]":
         raise UsageError(
             f"a run of {runbook.replace('-', ' ')} is gone on with by its own command",
             hint="Give the same command again: nodeops show RUN tells it.",
+        )
+    if runbook == "inspect":
+        raise UsageError(
+            "a look into a disk is not gone on with, the host ends it by itself",
+            hint="nodeops inspect --clean HOST shows what it has left, and takes it down.",
         )
     if runbook not in TASKS:
         raise UsageError(f"runbook {runbook} is not known here", hint="Use the nodeops that made this plan.")

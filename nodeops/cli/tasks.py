@@ -7,10 +7,11 @@ from typing import ClassVar, Self
 from nodeops.cli.desk import Desk
 from nodeops.cli.task import Facts, Task
 from nodeops.engine.journal import RunInfo
-from nodeops.facts import DrainFacts, HostSettings
+from nodeops.facts import DrainFacts, HostSettings, Server
 from nodeops.gather import find_host, gather_drain, gather_evidence, gather_return
 from nodeops.outcome import Outcome, ServerResult, StepResult
 from nodeops.plan import Action, Finding, Plan, Step
+from nodeops.probing import Probe
 from nodeops.report.figures import count
 from nodeops.runbooks.drain import plan_drain, replace_target
 from nodeops.runbooks.options import MoveOptions, cloud_key, options_of
@@ -39,6 +40,13 @@ class MoveTask(Task[Facts]):
         self, desk: Desk, plan: Plan, results: Sequence[StepResult]
     ) -> tuple[tuple[ServerResult, ...], tuple[Finding, ...]]:
         return judge(plan, results, gather_evidence(desk.world(), plan, results))
+
+    def living(self, facts: Facts) -> Sequence[Server]:  # noqa: ARG002 - for those that have any
+        """Servers whose guests may move while they run."""
+        return ()
+
+    def probe(self, desk: Desk, facts: Facts) -> Probe | None:
+        return desk.probe(self.options.probe, self.living(facts))
 
     def question(self, plan: Plan) -> str:
         moves = sum(not server.refused and server.action is not Action.NONE for server in plan.servers)
@@ -72,6 +80,9 @@ class Drain(MoveTask[DrainFacts]):
             find_host(name, facts.hosts)
         return plan_drain(facts, self.options)
 
+    def living(self, facts: DrainFacts) -> Sequence[Server]:
+        return facts.servers
+
     def retarget(self, facts: DrainFacts, plan: Plan, step: Step, refused: frozenset[str]) -> Step | None:
         return replace_target(facts, plan, step, refused)
 
@@ -103,6 +114,9 @@ class Undrain(MoveTask[DrainFacts]):
         moved = journal.moved_away(key, self.host) if self.give_back else ()
         facts = gather_return(view, self.host, moved, host_settings(desk), journal.learnt(key))
         return replace(facts, begun=steps_sent(desk, before))
+
+    def living(self, facts: DrainFacts) -> Sequence[Server]:
+        return facts.servers
 
     def plan(self, facts: DrainFacts) -> Plan:
         return plan_undrain(facts, self.options, force=self.force)

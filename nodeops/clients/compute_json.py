@@ -49,7 +49,15 @@ def server(body: Body) -> Server:
         updated=body.get("updated") or "",
         launched=body.get("OS-SRV-USG:launched_at", "") is not None,
         root_device=body.get("OS-EXT-SRV-ATTR:root_device_name") or "",
+        addresses=addresses(body.get("addresses") or {}),
     )
+
+
+def addresses(body: Body) -> tuple[str, ...]:
+    """Of all networks; floating ones first, then those of IPv4."""
+    found = [each for network in body.values() for each in network]
+    found.sort(key=lambda each: (each.get("OS-EXT-IPS:type") != "floating", each.get("version") != 4))  # noqa: PLR2004 - IPv4
+    return tuple(each["addr"] for each in found)
 
 
 def _is_offloaded(body: Body) -> bool:

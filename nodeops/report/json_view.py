@@ -1,11 +1,13 @@
 """The JSON document of a plan and of a run: one shape for both; keys are stable, and told in docs/json.md."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nodeops.blackout import Blackout
 from nodeops.outcome import Outcome, ServerResult
 from nodeops.plan import Action, Finding, Plan, ServerPlan, TargetLoad, Verdict
+from nodeops.report.blackout_view import figures_of_results
 from nodeops.report.rows import row_changes
 
 FORMAT = 1
@@ -36,6 +38,7 @@ def plan_document(plan: Plan, *, exit_code: int, dry_run: bool) -> dict[str, Any
         "findings": [_finding(finding) for finding in plan.findings],
         "targets": [_target(target) for target in plan.targets],
         "still_running": {},
+        "blackout": None,
         "error": None,
     }
 
@@ -59,6 +62,7 @@ def run_document(outcome: Outcome, *, exit_code: int) -> dict[str, Any]:
         "servers": servers,
         "findings": [_finding(finding) for finding in (*outcome.plan.findings, *outcome.findings)],
         "still_running": dict(outcome.still_running),
+        "blackout": _figures(outcome.servers),
     }
 
 
@@ -73,6 +77,7 @@ def _server(server: ServerPlan, result: ServerResult | None = None) -> dict[str,
         "verdict": str(server.expected_verdict),
         "class": refusal.refusal_class if refusal else None,
         "reason": refusal.reason if refusal else server.why,
+        "diagnosis": None,
         "override": refusal.override if refusal else None,
         "risk": server.risk.name.lower(),
         "expected_seconds": round(server.expected_seconds, 1),
@@ -90,6 +95,7 @@ def _server(server: ServerPlan, result: ServerResult | None = None) -> dict[str,
         "seconds": None,
         "attempts": 0,
         "request_id": None,
+        "blackout": None,
         "findings": [],
     }
     return document | _ended(result, document["reason"]) if result else document
@@ -100,10 +106,31 @@ def _ended(result: ServerResult, planned_reason: str) -> dict[str, Any]:
         "target": result.target,
         "verdict": str(result.verdict),
         "reason": result.reason or planned_reason,
+        "diagnosis": result.diagnosis or None,
         "seconds": round(result.seconds, 1),
         "attempts": result.attempts,
         "request_id": result.request_id or None,
+        "blackout": _blackout(result.blackout),
         "findings": [_finding(finding) for finding in result.findings],
+    }
+
+
+def _blackout(blackout: Blackout | None) -> dict[str, Any] | None:
+    if blackout is None:
+        return None
+    return {"way": str(blackout.way), "seconds": blackout.seconds, "words": blackout.words}
+
+
+def _figures(results: Sequence[ServerResult]) -> dict[str, Any] | None:
+    found = figures_of_results(results)
+    if found is None:
+        return None
+    return {
+        "way": str(found.way),
+        "measured": found.measured,
+        "unmeasured": found.unmeasured,
+        "p50": found.p50,
+        "max": found.longest,
     }
 
 

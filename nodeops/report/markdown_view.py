@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from nodeops.outcome import Outcome, ServerResult
 from nodeops.plan import Action, Finding, Plan, Refusal, ServerPlan, TargetLoad
 from nodeops.report import figures
+from nodeops.report.blackout_view import away, blackout_lines
 from nodeops.report.plan_view import summary, totals
 from nodeops.report.rows import ROW_TITLES, row_changes
 
@@ -61,6 +62,8 @@ def _run_lines(outcome: Outcome, ending: str) -> Iterator[str]:
     yield ""
     headers = ("Server", "Verdict", "On", "Took", "Reason")
     yield from markdown_table(headers, [_result(result) for result in outcome.servers])
+    if away := [f"- {words}" for words in blackout_lines(outcome.servers)]:
+        yield from ("### Blackout", "", *away, "")
     yield from _findings([finding for result in outcome.servers for finding in result.findings])
     yield from _findings(outcome.findings)
 
@@ -69,7 +72,14 @@ def _result(result: ServerResult) -> Sequence[str]:
     verdict = str(result.verdict) if result.verdict.good else f"**{result.verdict}**"
     request = f"({result.request_id})" if result.request_id and result.reason else ""
     took = figures.duration(result.seconds) if result.seconds else ""
-    return (result.name, verdict, result.target or "", took, f"{result.reason} {request}".strip())
+    if result.blackout is not None and result.blackout.seconds is not None:
+        took += f", away {away(result.blackout)}"
+    return (result.name, verdict, result.target or "", took, _reason(result, request))
+
+
+def _reason(result: ServerResult, request: str) -> str:
+    why = f"; why: {result.diagnosis}" if result.diagnosis else ""
+    return f"{result.reason}{why} {request}".strip()
 
 
 def _refusal(name: str, refusal: Refusal) -> Sequence[str]:

@@ -10,6 +10,7 @@ from rich.text import Text
 from nodeops.outcome import Outcome, ServerResult
 from nodeops.plan import Plan, Verdict
 from nodeops.report import figures
+from nodeops.report.blackout_view import away, blackout_lines
 from nodeops.report.console import NARROW, line
 from nodeops.report.plan_view import finding_lines, plain_table
 
@@ -46,6 +47,9 @@ class OutcomeView:
             yield result_table(outcome.servers, wide=options.max_width >= NARROW)
             yield Text()
         yield from _reasons(outcome)
+        if away := list(blackout_lines(outcome.servers)):
+            yield Group(*(Text(words) for words in away))
+            yield Text()
         findings = [*(f for result in outcome.servers for f in result.findings), *outcome.findings]
         if findings:
             yield Group(*(finding_lines(finding) for finding in findings))
@@ -59,6 +63,9 @@ def result_table(results: Sequence[ServerResult], *, wide: bool) -> Table:
     headers = ["server", "verdict", "on", "action", "took>", "tries>"]
     if wide:
         headers[1:1] = ["id"]
+    measured = any(result.blackout for result in results)
+    if measured:
+        headers.insert(-1, "away>")
     table = plain_table(*headers)
     for result in results:
         mark, style = VERDICT[result.verdict]
@@ -74,6 +81,8 @@ def result_table(results: Sequence[ServerResult], *, wide: bool) -> Table:
         ]
         if wide:
             cells[1:1] = [Text(result.id, "dim")]
+        if measured:
+            cells.insert(-1, Text(away(result.blackout)))
         table.add_row(*cells)
     return table
 
@@ -85,6 +94,8 @@ def _reasons(outcome: Outcome) -> Iterator[RenderableType]:
         yield line(("Not moved" if _moves(outcome.plan) else "Not done", "head"))
     for result in told:
         yield Padding(line(f"{result.name}: ", (result.reason, "dim")), (0, 0, 0, 2), expand=False)
+        if result.diagnosis:
+            yield Padding(line(("why: ", "warn"), result.diagnosis), (0, 0, 0, 4), expand=False)
         if result.request_id:
             yield Padding(line((result.request_id, "dim")), (0, 0, 0, 4), expand=False)
     names = {result.id: result.name for result in outcome.servers}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from nodeops.blackout import Way
 from nodeops.facts import Identity
 from nodeops.plan import Json, Plan, Risk
 
@@ -43,6 +44,8 @@ class MoveOptions:
     """MiB/s of one migration; None: the inventory's, else what the journal learnt, else a default."""
     budget_factor: float = 5.0
     """A server's budget is this many times its expected duration, and a minimum."""
+    probe: Way = Way.NONE
+    """How the blackout of each guest that moves is measured."""
     leave_refused: bool = False
     """Go on with the others although some servers are refused."""
     prefer: Mapping[str, str] = field(default_factory=dict)
@@ -83,6 +86,7 @@ def options_json(options: MoveOptions) -> dict[str, Json]:
         "rate_mib": options.rate_mib,
         "budget_factor": options.budget_factor,
         "leave_refused": options.leave_refused,
+        "probe": options.probe.value,
     }
 
 
@@ -97,6 +101,7 @@ def options_of(plan: Plan) -> MoveOptions:
         "risk": Risk[said["risk"].upper()],
         "to": tuple(said["to"]),
         "on_stuck": OnStuck(said["on_stuck"]),
+        "probe": Way(str(plan.options.get("probe", Way.NONE))),  # plans of before have none
         "prefer": {server.id: server.target for server in plan.servers if server.target},
     }
     return MoveOptions(**said)

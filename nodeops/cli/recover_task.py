@@ -101,7 +101,7 @@ class Recover(Task[RecoverFacts]):
         known = Known(
             cloud=cloud,
             checks=checks,
-            booted=condition.booted_at if condition else self.options.booted,
+            booted=self.options.booted or (condition.booted_at if condition else None),
             remembered=_remembered(desk, cloud, self.host),
             promised=_promised(before),
             detached=promised_of(before.plan.steps) if before else (),

@@ -10,6 +10,8 @@ from nodeops.recovering import Asked, GuestHost, Life, Past, Probe, Sign, Surrou
 from nodeops.states import Domain
 
 FRESH_SECONDS = 3.0
+LOST_SECONDS = 30.0
+"""After which a host that did not answer is asked again."""
 STEADY_SECONDS = 20.0
 """A guest whose console goes on for so long without trouble is through the part that panics."""
 UP = frozenset({PowerState.RUNNING, PowerState.PAUSED})
@@ -53,8 +55,9 @@ class Guests:
         """As libvirt has them; None when it cannot be asked."""
         if self.host is None:
             return None
-        now = self.now()
-        if fresh or self._asked_at is None or now - self._asked_at > FRESH_SECONDS:
+        now, lost = self.now(), self._domains is None
+        age = float("inf") if self._asked_at is None else now - self._asked_at
+        if age > (LOST_SECONDS if lost else FRESH_SECONDS) or (fresh and not lost):
             self._asked_at = now
             try:
                 self._domains = self.host.domains()

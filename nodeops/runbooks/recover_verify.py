@@ -14,7 +14,7 @@ LONGEST_LINE = 300
 GOOD = frozenset({StepState.DONE, StepState.SKIPPED})
 NOT_BEGUN = frozenset({StepState.PENDING, StepState.SENT})
 _GRAVE = re.compile(r"\b(?:ERROR|CRITICAL)\b")
-_SAID = re.compile(r"(?:Error|Exception|Failed|libvirt\S*): .*|\b(?:ERROR|CRITICAL) .*")
+_HEAD = re.compile(r"^.*?\[(?:None )?req-[^\]]*\] (?:\[instance: [^\]]*\] ?)?")
 
 
 def judge_recovery(
@@ -153,5 +153,4 @@ def telling(lines: Sequence[str]) -> tuple[str, Signature | None]:
 
 def _short(line: str) -> str:
     """Without time, process and context in front."""
-    found = _SAID.search(line)
-    return (found[0] if found and "[None req-" in line else line).strip()[:LONGEST_LINE]
+    return _HEAD.sub("", line).strip()[:LONGEST_LINE]

@@ -35,6 +35,7 @@ class SiteCommand:
     """One process group."""
 
     process: "subprocess.Popen[bytes]"
+    grace: float = GRACE_SECONDS
 
     def poll(self) -> int | None:
         return self.process.poll()
@@ -46,7 +47,7 @@ class SiteCommand:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(GRACE_SECONDS)
+                self.process.wait(self.grace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class SiteCommands:
     """
 
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    grace: float = GRACE_SECONDS
 
     def start(self, words: str, environment: Mapping[str, str]) -> SiteCommand:
         process = subprocess.Popen(
@@ -67,7 +69,7 @@ class SiteCommands:
             env={**self.environment, **environment},
             start_new_session=True,
         )
-        return SiteCommand(process)
+        return SiteCommand(process, self.grace)
 
 
 @dataclass(slots=True)

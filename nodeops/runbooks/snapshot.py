@@ -58,9 +58,13 @@ def promise(subject: Subject, agent: AgentReading | None, silent: str = "") -> P
     """
     server = subject.server
     volumes = server.boots_from_volume
-    left_out = () if volumes or not server.volume_ids else (f"{len(server.volume_ids)} attached volume(s)",)
+    left_out = () if volumes or not server.volume_ids else (_volumes(len(server.volume_ids)),)
     level, reasons = _off(server) or _running(subject, agent, silent)
     return Promise(level, reasons, volumes, left_out)
+
+
+def _volumes(number: int) -> str:
+    return f"{number} attached volume{'' if number == 1 else 's'}"
 
 
 def _off(server: Server) -> tuple[Consistency, tuple[str, ...]] | None:

@@ -114,6 +114,12 @@ class FailedError(NodeopsError):
     code = "failed"
 
 
+class WindowOpenError(FailedError):
+    """A step of a maintenance window failed: the host stays disabled, and the run can be gone on with."""
+
+    code = "window-open"
+
+
 class PartlyDoneError(NodeopsError):
     """Some servers were moved and some were left."""
 

@@ -64,6 +64,13 @@ class Root(LazyGroup):
         Entry(
             "reattach", "nodeops.cli.reattach", "Attach volumes anew after a recovery.", DEAD, "reattach_app"
         ),
+        Entry(
+            "inspect",
+            "nodeops.cli.inspect",
+            "Look into a server's disk, read only.",
+            ITSELF,
+            "inspect_app",
+        ),
         Entry("runs", HISTORY, "List what was run: when, by whom, how it ended.", RUNS, "runs_app"),
         Entry("show", HISTORY, "Show one run: every server, every reason.", RUNS, "show_app"),
         Entry("resume", HISTORY, "Go on with a run that was interrupted.", RUNS, "resume_app"),

@@ -53,6 +53,11 @@ def confirm_by_name(plan: Plan, words: str, *, confirmed: str, why: str, also: s
         raise DeclinedError(f"{plan.host}: not confirmed")
 
 
+def words(question: str) -> str:
+    """What somebody types as an answer."""
+    return _answer(question)
+
+
 def _answer(question: str) -> str:
     sys.stderr.write(question)
     sys.stderr.flush()

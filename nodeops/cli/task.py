@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 from nodeops.actions.action import Action
 from nodeops.cli import ask
 from nodeops.cli.desk import Desk
+from nodeops.cli.exit_codes import ending
 from nodeops.engine.context import MoveLimits
 from nodeops.engine.journal import RunInfo
 from nodeops.errors import NodeopsError, UsageError
@@ -55,7 +56,7 @@ class Task(ABC, Generic[Facts]):
     def plan(self, facts: Facts) -> Plan:
         """The runbook's plan: the same for the same facts."""
 
-    def retarget(self, facts: Facts, plan: Plan, step: Step, refused: frozenset[str]) -> Step | None:
+    def retarget(self, facts: Facts, plan: Plan, step: Step, refused: frozenset[str]) -> Step | None:  # noqa: ARG002 - for those that can
         """The step with another target after Nova refused those; None when there is none."""
         return None
 
@@ -81,21 +82,25 @@ class Task(ABC, Generic[Facts]):
             raise UsageError(f"{self.runbook} asks for no --confirm", hint="Say --yes to go ahead.")
         return replace(self, confirmed=confirmed)
 
-    def actions(self, desk: Desk) -> Mapping[str, Action]:
+    def actions(self, desk: Desk) -> Mapping[str, Action]:  # noqa: ARG002 - for those that have any
         """Actions that need more than the cloud, by the name that steps use."""
         return {}
 
-    def probe(self, desk: Desk, facts: Facts) -> Probe | None:
+    def probe(self, desk: Desk, facts: Facts) -> Probe | None:  # noqa: ARG002 - for those that have one
         """What listens to the run and measures how long guests are not there; None: nobody does."""
         return None
 
-    def statements(self, desk: Desk, plan: Plan) -> tuple[str, ...]:
+    def statements(self, desk: Desk, plan: Plan) -> tuple[str, ...]:  # noqa: ARG002 - for those that have any
         """SQL that the plan stands for, for who asks for a dry run."""
         return ()
 
-    def objection(self, plan: Plan) -> NodeopsError | None:
+    def objection(self, plan: Plan) -> NodeopsError | None:  # noqa: ARG002 - for those that have one
         """Why this plan must not be run, besides refused servers and findings of level ERROR."""
         return None
+
+    def ending(self, outcome: Outcome) -> NodeopsError | None:
+        """What the run comes down to; None when all went well."""
+        return ending(outcome)
 
     @abstractmethod
     def success(self, outcome: Outcome) -> str:
@@ -113,6 +118,7 @@ TASKS: Mapping[str, str] = {
     "fence": "nodeops.cli.fence_task:Fencing",
     "audit": "nodeops.cli.audit_task:Audit",
     "reattach": "nodeops.cli.reattach_task:Reattach",
+    "maintain": "nodeops.cli.maintain_task:Maintain",
     "recover": "nodeops.cli.recover_task:Recover",
 }
 """By the name of the runbook; imported when needed."""

@@ -115,6 +115,8 @@ class Answer:
     cut: bool = False
     """There was more output than was kept."""
     seconds: float = 0.0
+    raw: bytes = field(default=b"", repr=False)
+    """`stdout` as it came."""
 
     @property
     def ok(self) -> bool:
@@ -183,11 +185,12 @@ class Shell:
         stderr = err.decode(errors="replace")
         if command.sudo and status and (complaint := _SUDO_COMPLAINS.search(stderr)):
             raise self._no_sudo(complaint[1] or complaint[0])
-        return Answer(self.login.host, command, status, out.decode(errors="replace"), stderr, cut, seconds)
+        stdout = out.decode(errors="replace")
+        return Answer(self.login.host, command, status, stdout, stderr, cut, seconds, out)
 
     def _exchange(self, command: Command, deadline: float) -> tuple[int, bytes, bytes, bool]:
-        with self._channel() as channel:
-            uses_sudo = command.sudo and self._sudo
+        with self.channel() as channel:
+            uses_sudo = command.sudo and self.uses_sudo
             channel.exec_command(shlex.join((*SUDO, *command.argv) if uses_sudo else command.argv))
             streams = _Streams(channel, command)
             pause = FIRST_PAUSE
@@ -205,7 +208,8 @@ class Shell:
             return status, bytes(streams.out), bytes(streams.err), streams.cut
 
     @contextmanager
-    def _channel(self) -> Iterator[Any]:
+    def channel(self) -> Iterator[Any]:
+        """A paramiko channel of the open connection, closed at the end."""
         channel = self._connection.client.get_transport().open_session(timeout=self.connect_seconds)
         try:
             yield channel
@@ -213,7 +217,8 @@ class Shell:
             channel.close()
 
     @property
-    def _sudo(self) -> bool:
+    def uses_sudo(self) -> bool:
+        """Whether commands that need root go through sudo."""
         return self.user != "root" if self.login.sudo is None else self.login.sudo
 
     def _open_one(self, connection: Any, *, jump: bool) -> None:

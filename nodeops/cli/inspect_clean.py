@@ -1,0 +1,105 @@
+"""`nodeops inspect --clean HOST`: what looks have left on a host is taken down."""
+
+from collections.abc import Sequence
+
+from nodeops.cli import ask
+from nodeops.cli.desk import Desk
+from nodeops.cli.inspect_run import host_looker
+from nodeops.cli.inspect_show import Manner
+from nodeops.cli.output import Format, document
+from nodeops.cli.perform import command_line
+from nodeops.engine.journal import Who
+from nodeops.errors import FailedError, HostBusyError
+from nodeops.gather import find_host
+from nodeops.inspecting import SILENCE_SECONDS, Look
+from nodeops.outcome import Outcome, StepResult, StepState
+from nodeops.plan import Plan, Risk, Step
+from nodeops.runbooks.inspect import CLOSE, RUNBOOK
+from nodeops.runbooks.options import cloud_key
+
+
+def clean_up(desk: Desk, host: str, manner: Manner) -> None:
+    """Raises `FailedError` when something stays, `HostBusyError` while somebody looks."""
+    world = desk.world()
+    find_host(host, world.hosts())
+    key = cloud_key(world.identity())
+    with desk.shell(host) as shell:
+        looker = host_looker(shell)
+        found = looker.looks()
+        _refuse_used(host, found)
+        plan = Plan(RUNBOOK, host, key, {"clean": True}, tuple(_step(each) for each in found), ())
+        for step in plan.steps:
+            desk.err().print(f"  {step.subject_name}: {step.why}", soft_wrap=True)
+        before = desk.journal().unfinished(key, host)
+        ours = before is not None and before.runbook == RUNBOOK and not before.owner_alive
+        if manner.dry_run or not (found or ours):
+            _tell(desk, manner, host, found, "nothing is left" if not found else "nothing was changed")
+            return
+        if found:
+            ask.confirm(plan, f"inspect --clean {host}: take it down?", yes=manner.yes)
+        record = desk.journal().begin(plan, Who.here(world.identity().user, command_line()))
+        began = desk.now()
+        for step in plan.steps:
+            record.sending(step, 1, began)
+        done = looker.clean(tuple(each.server_id for each in found)) if found else ()
+        left = [words for each in done for words in each.left]
+        for step in plan.steps:
+            state = StepState.FAILED if left else StepState.DONE
+            record.ended(step, StepResult(step.id, step.subject_id, step.action, state, "; ".join(left)))
+        record.finish(
+            Outcome(record.id, plan, (), started=began, ended=desk.now()),
+            FailedError.exit_code if left else 0,
+        )
+    _tell(desk, manner, host, done, "; ".join(left) or f"{host}: nothing is left")
+    if left:
+        raise FailedError(f"{host}: left: {'; '.join(left)}", hint="Look there; then clean again.")
+
+
+def _refuse_used(host: str, found: Sequence[Look]) -> None:
+    for each in found:
+        if each.keeper_alive and each.phase in {"asked", "ready"} and each.silent_for < SILENCE_SECONDS / 2:
+            raise HostBusyError(
+                f"{host}: {each.who or 'somebody'} looks into server {each.server_id} right now",
+                hint="A look whose nodeops is gone ends by itself within "
+                f"{SILENCE_SECONDS:.0f} s; this one was heard {each.silent_for:.0f} s ago.",
+            )
+
+
+def _step(found: Look) -> Step:
+    parts = [f"of {found.who}" if found.who else "of somebody", f"{found.mounts} mounted"]
+    if found.suspended:
+        parts.append("its guest suspended")
+    parts.append("its keeper lives" if found.keeper_alive else "its keeper is gone")
+    return Step(
+        f"{CLOSE}:{found.server_id}", CLOSE, found.server_id, found.server_id, ", ".join(parts), Risk.SAFE
+    )
+
+
+def _tell(desk: Desk, manner: Manner, host: str, looks: Sequence[Look], words: str) -> None:
+    if manner.output is Format.JSON:
+        document(
+            {
+                "command": "inspect-clean",
+                "host": host,
+                "dry_run": manner.dry_run,
+                "exit_code": 0,
+                "looks": [
+                    {
+                        "server": each.server_id,
+                        "who": each.who,
+                        "phase": each.phase,
+                        "reason": each.reason,
+                        "guest": each.state_after,
+                        "left": list(each.left),
+                    }
+                    for each in looks
+                ],
+                "words": words,
+                "error": None,
+            }
+        )
+        return
+    for each in looks:
+        guest = f"; the guest is {each.state_after}" if each.state_after else ""
+        desk.out().print(f"{each.server_id}  {each.phase}  {each.reason}{guest}", soft_wrap=True)
+    desk.out().print(words, soft_wrap=True)

@@ -68,9 +68,9 @@ def parse(texts: Iterable[str], host: str, service: str, clock: Clock) -> tuple[
 
 
 def _continues(line: LogLine, before: LogLine) -> bool:
-    """Whether it is a part of the traceback that the line before began."""
-    same = (line.pid, line.module, line.level) == (before.pid, before.module, before.level)
-    return same and not line.request_id and line.level in {"ERROR", "CRITICAL", "TRACE"} and bool(line.pid)
+    """Whether it is a part of the traceback that the line before began, itself perhaps a mere warning."""
+    same = (line.pid, line.module) == (before.pid, before.module) and bool(line.pid)
+    return same and line.bare and line.level in {"ERROR", "CRITICAL", "TRACE"}
 
 
 def _one(text: str, host: str, service: str, clock: Clock) -> LogLine | None:
@@ -91,6 +91,7 @@ def _one(text: str, host: str, service: str, clock: Clock) -> LogLine | None:
             request_id=ids[-1] if ids else "",
             global_id=ids[0] if len(ids) > 1 and ids[0] != ids[-1] else "",
             server_id=found["server"] or "",
+            bare=found["context"] is None,
         )
     if text.startswith("{") and (line := _json(text, host, service, clock)):
         return line

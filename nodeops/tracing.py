@@ -59,6 +59,8 @@ class LogLine:
     global_id: str = ""
     """Of the request that caused this one in another service."""
     server_id: str = ""
+    bare: bool = False
+    """Without the brackets of a request, as lines of a traceback are."""
     more: tuple[str, ...] = ()
     """What follows of the same message: a traceback, or further lines."""
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nodeops.machine import Machine
     from nodeops.probing import Probe
     from nodeops.senses import PowerSwitch, Senses
+    from nodeops.tracing import Logs
     from nodeops.world import World
 
 SECRETS = frozenset({"password", "passcode", "token", "application_credential_secret"})
@@ -165,6 +166,17 @@ class Desk:
             self._machine = SshMachine(self.shell, self.inventory().place)
             self._stack.callback(self._machine.close)
         return self._machine
+
+    def logs(self, connect_seconds: float = 6.0) -> "Logs | None":
+        """Those of the inventory's hosts; None without one."""
+        from nodeops.clients.logs import HostLogs
+        from nodeops.clients.shell import Shell, login_of
+
+        if not self.inventory().places:
+            return None
+        return HostLogs(
+            self.inventory(), lambda place: Shell(login_of(place), connect_seconds=connect_seconds)
+        )
 
     def patience(self) -> "Patience":
         """How long the signs of a host's life are waited for."""

@@ -50,22 +50,12 @@ def nova_requests(desk: Desk) -> RequestRecords:
     return NovaRequests(desk.cloud())
 
 
-def configured_logs(desk: Desk) -> Logs | None:
-    """Of the hosts that the inventory has; None without one."""
-    inventory = desk.inventory()
-    if not inventory.places:
-        return None
-    from nodeops.clients.logs import HostLogs
-
-    return HostLogs(inventory)
-
-
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Who is asked; tests put theirs here."""
 
     records: Callable[[Desk], RequestRecords] = nova_requests
-    logs: Callable[[Desk], Logs | None] = configured_logs
+    logs: Callable[[Desk], Logs | None] = Desk.logs
     now: Callable[[], float] = field(default=time.time)
 
 

@@ -7,6 +7,8 @@ export LC_ALL
 ids=$1 subjects=$2 since=$3 until=$4 from=$5 to=$6 most=$7
 shift 7
 BLOCK=65536
+IFS='
+' # so that a path may have spaces in it
 patterns=$(printf '%s' "$ids,$subjects" | tr ',' '\n' | sed '/^$/d')
 
 sift() { # NAME: the wanted lines of what comes in, with what continues them
@@ -26,10 +28,10 @@ sift() { # NAME: the wanted lines of what comes in, with what continues them
             in_time = ((since == "" || at >= since) && (until == "" || at <= until)) || at !~ /^[0-9][0-9][0-9][0-9]-/
             for (i = 1; i <= m && !hit; i++) if (index($0, S[i])) hit = in_time
             if (!hit && before)
-                hit = !dated || ($3 == pid && $5 == module && $4 == level && level ~ /ERROR|CRITICAL|TRACE/ && !/[[ ]req-[0-9a-f]/)
+                hit = !dated || ($3 == pid && $5 == module && $4 ~ /ERROR|CRITICAL|TRACE/ && !/ \[(-\]|None |req-)/)
             before = hit
             if (!hit) next
-            if (dated) { pid = $3; level = $4; module = $5 }
+            if (dated) { pid = $3; module = $5 }
             if (++lines > most) { print "#cut " name; exit }
             print ">" substr($0, 1, 4000)
         }'

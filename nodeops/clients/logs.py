@@ -6,11 +6,11 @@ import shlex
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Protocol
 
-from nodeops.clients.shell import Answer, Command, Shell, login_of
+from nodeops.clients.shell import Answer, Command, Shell
 from nodeops.errors import SshError, SshReason
 from nodeops.inventory import Inventory, Place
 from nodeops.inventory.variables import ServiceManager
@@ -18,7 +18,6 @@ from nodeops.log import redact
 from nodeops.log_lines import Clock, parse, service_of
 from nodeops.tracing import Found, LogFile, LogLine, LogSource, SourceKind, Wanted
 
-CONNECT_SECONDS = 6.0
 CLOCK_SECONDS = 10.0
 MOST_BYTES = 24 * 1024 * 1024
 """Of all that one host sends; what is beyond it is dropped."""
@@ -47,9 +46,7 @@ class HostLogs:
     """Implements `Logs` for the hosts of an inventory."""
 
     inventory: Inventory
-    shell: Callable[[Place], Shell] = field(
-        default=lambda place: Shell(login_of(place), connect_seconds=CONNECT_SECONDS)
-    )
+    shell: Callable[[Place], Shell]
 
     def hosts(self) -> tuple[str, ...]:
         return tuple(self.inventory.places)
@@ -69,7 +66,7 @@ class HostLogs:
 
 def search(runner: Runner, place: Place, wanted: Wanted) -> Found:
     """What one host has. Raises `SshError`."""
-    clock = _clock(runner)
+    clock = _clock(runner, min(CLOCK_SECONDS, wanted.seconds))
     host = place.nova_host
     found = _search(runner, host, place.logs or USUAL, wanted, clock)
     if not place.logs and not any(service_of(file.name) == "nova-compute" for file in found.files):
@@ -95,11 +92,11 @@ def _service_source(place: Place) -> LogSource:
     return LogSource(kinds[place.service_manager], place.nova_compute_unit)
 
 
-def _clock(runner: Runner) -> Clock:
+def _clock(runner: Runner, seconds: float) -> Clock:
     """The middle of the question is when it was answered, give or take half of the way there and back."""
-    runner.run(Command(("true",), timeout=CLOCK_SECONDS))
+    runner.run(Command(("true",), timeout=seconds))
     asked = time.time()
-    answer = runner.run(Command(("date", "+%s.%N %z"), timeout=CLOCK_SECONDS))
+    answer = runner.run(Command(("date", "+%s.%N %z"), timeout=seconds))
     took = time.time() - asked
     found = re.fullmatch(r"(\d+)(?:\.(\d+)|\.N|\.%N)? ([+-])(\d\d)(\d\d)", answer.stdout.strip())
     if not found:

@@ -56,7 +56,7 @@ _FALSE = frozenset({"no", "false", "off", "0"})
 _HOP = re.compile(r"(?:[^@,\s:-][^@,\s:]*@)?(?:\[[0-9a-fA-F:]+\]|[^@,\s:\[\]-][^@,\s:\[\]]*)(?::\d{1,5})?")
 
 
-_LOG_FILES = re.compile(r"/[\w./*?@+=:\[\]-]+")
+_LOG_FILES = re.compile(r"/[^\x00-\x1f]+")
 
 
 def text(value: Any) -> str:

@@ -9,6 +9,8 @@ from nodeops.lab.options import LabOptions
 
 DATABASES = {"nova": "nova_cell1", "nova_api": "nova_api", "neutron": "neutron", "cinder": "cinder"}
 """Variable of the inventory -> database; the servers' cell is cell1."""
+CONTROL = "control"
+"""The host of all services but nova-compute: this machine."""
 NOWHERE = "invalid"
 """A domain in which no name exists (RFC 2606): a simulated host's name may be somebody's real host."""
 
@@ -30,6 +32,12 @@ def write(layout: Layout, hosts: Sequence[str], variables: Mapping[str, str], *,
         "",
         "[compute:vars]",
         *(f"{name} = {value}" for name, value in every.items()),
+        "",
+        "[controllers]",
+        f"{CONTROL} ansible_connection=local",
+        "",
+        "[controllers:vars]",
+        f"nodeops_logs = {layout.logs}/*.log*",
     ]
     replace_text(layout.root / "inventory.ini", "\n".join(lines) + "\n")
 

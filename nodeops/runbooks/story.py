@@ -216,9 +216,10 @@ def _fill(command: str, facts: TraceFacts, entry: Entry) -> str:
     """HOST and SERVER by what is known; what is not stays to be filled in."""
     servers = [each.server_id for each in facts.requests if each.server_id]
     server_id = entry.server_id or next(iter(servers), "") or next(iter(facts.wanted.subjects), "")
+    target = next((m.target for each in facts.requests for m in each.migrations if m.target), "")
     host = _host(facts, entry)
-    words = [{"HOST": host or "HOST", "SERVER": server_id or "SERVER"}.get(w, w) for w in command.split(" ")]
-    return " ".join(words)
+    known = {"HOST": host, "TARGET": target or host, "SERVER": server_id}
+    return " ".join(known.get(word) or word for word in command.split(" "))
 
 
 def _host(facts: TraceFacts, entry: Entry) -> str:

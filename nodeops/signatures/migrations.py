@@ -49,7 +49,7 @@ MIGRATIONS: tuple[Signature, ...] = (
         "the target does not take the connection at {where}: {why}; its libvirt or QEMU does not listen "
         "there, or a firewall is between",
         "libvirt, virNetSocketNewConnectTCP",
-        "nodeops host HOST status",
+        "nodeops host TARGET status",
     ),
     known(
         "name-unknown",
@@ -64,7 +64,7 @@ MIGRATIONS: tuple[Signature, ...] = (
         r"(?:validation|to verify))|TLS handshake failed[^\n\"']*)",
         "the hosts do not trust each other's certificates: {why}",
         "libvirt, virNetTLSContext",
-        "nodeops host HOST logs",
+        "nodeops host TARGET logs",
     ),
     known(
         "ssh-between-hosts",
@@ -94,21 +94,21 @@ MIGRATIONS: tuple[Signature, ...] = (
         r"The supplied disk path \((?P<path>[^)]+)\) already exists",
         "an earlier attempt left {path} on the target",
         f"{DRIVER}, pre_live_migration",
-        "nodeops disks HOST",
+        "nodeops disks TARGET",
     ),
     known(
         "no-room-for-disk",
         r"Disk of instance is too large\s?\((?P<room>[^)]*)",
         "the target has not the room for its disk: {room}",
         f"{DRIVER}, _assert_dest_node_has_enough_disk",
-        "nodeops disks HOST",
+        "nodeops disks TARGET",
     ),
     known(
         "no-memory-at-target",
         r"Lack of memory\((?P<room>[^)]*)",
         "the target has not the memory: {room}",
         "nova/conductor/tasks/live_migrate.py, _check_destination_has_enough_memory",
-        "nodeops status HOST",
+        "nodeops status TARGET",
     ),
     known(
         "hypervisor-too-old",
@@ -122,7 +122,7 @@ MIGRATIONS: tuple[Signature, ...] = (
         r"[Uu]nsupported machine type '?(?P<kind>[\w.-]+)|machine type '(?P<other>[\w.-]+)' is not supported",
         "the target's QEMU does not know the guest's machine type {kind}{other}: it is older",
         "libvirt and QEMU",
-        "nodeops host HOST status",
+        "nodeops host TARGET status",
     ),
     known(
         "migration-cancelled",

@@ -21,7 +21,7 @@ class Rank(IntEnum):
 class Signature:
     """`{name}` in the words stands for what the pattern's group of that name caught.
 
-    HOST and SERVER in the next command are what the line does not name; who knows them fills them in.
+    HOST, TARGET (of a move) and SERVER in the next command are what the line does not name.
     """
 
     name: str

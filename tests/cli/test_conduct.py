@@ -36,6 +36,7 @@ from nodeops.errors import (
 from nodeops.gather.inquest import Patience
 from nodeops.runbooks.options import MoveOptions
 from nodeops.senses import PowerSwitch, Senses
+from nodeops.tracing import Logs
 from nodeops.world import World
 from tests.fake_senses import FakeSenses
 from tests.fake_world import Crash, FakeWorld, FaultKind, small_cloud
@@ -52,6 +53,7 @@ class FakeDesk(Desk):
         super().__init__(Globals(journal=f"sqlite:///{folder / 'journal.db'}"))
         self.fake = world
         self.hosts = FakeSenses()
+        self.host_logs: Logs | None = None
 
     def world(self) -> World:
         return self.fake
@@ -61,6 +63,9 @@ class FakeDesk(Desk):
 
     def power_switch(self) -> PowerSwitch:
         return self.hosts
+
+    def logs(self, connect_seconds: float = 0.0) -> Logs | None:  # noqa: ARG002 - nobody is connected to
+        return self.host_logs
 
     def patience(self) -> Patience:
         return Patience(sleep=lambda _seconds: None)

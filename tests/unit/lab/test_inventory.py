@@ -26,7 +26,9 @@ def test_it_has_every_host_with_its_power_and_no_real_address(layout: Layout) ->
     write_inventory(layout, LabOptions(hosts=2, storage="local"))
     inventory = load(layout.root / "inventory.ini")
     assert inventory.warnings == ()
-    assert set(inventory.places) == {"c01", "c02"}
+    assert set(inventory.places) == {"c01", "c02", "control"}
+    assert inventory.places["control"].local
+    assert [str(log) for log in inventory.places["control"].logs] == [f"{layout.logs}/*.log*"]
     place = inventory.places["c02"]
     assert place.storage is Storage.LOCAL
     assert place.address.endswith(".invalid")
@@ -55,6 +57,6 @@ def test_it_comes_before_what_is_found_and_after_what_is_named(layout: Layout, t
     named = tmp_path / "named.ini"
     named.write_text("elsewhere\n")
     home = {"HOME": str(tmp_path)}
-    assert set(config.inventory(None, home, lab=own).places) == {"c01"}
+    assert set(config.inventory(None, home, lab=own).places) == {"c01", "control"}
     assert set(config.inventory(str(named), home, lab=own).places) == {"elsewhere"}
     assert config.inventory(None, home, lab=tmp_path / "none.ini").places == {}

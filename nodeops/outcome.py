@@ -47,14 +47,14 @@ class ServerResult:
     reason: str = ""
     """Nova's own words for everything that is not MOVED."""
     request_id: str = ""
-    diagnosis: str = ""
-    """Why, in one line, out of the logs where they could be read; empty where nothing more is known."""
     seconds: float = 0.0
     attempts: int = 0
-    blackout: Blackout | None = None
-    """How long it was not there while it moved, where that was to be measured."""
     findings: tuple[Finding, ...] = ()
     """What the check afterwards found wrong: a port, an allocation, a volume, its state."""
+    diagnosis: str = ""
+    """Why, in one line, out of the logs where they could be read; empty where nothing more is known."""
+    blackout: Blackout | None = None
+    """How long it was not there while it moved, where that was to be measured."""
 
 
 @dataclass(frozen=True, slots=True)

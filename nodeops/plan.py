@@ -14,6 +14,8 @@ from typing import Any, TypeAlias
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 StepId: TypeAlias = str
 
+BEFORE = "before"
+"""A param that says how it was, and nothing of what is to be done: two plans may differ in it."""
 PLAN_VERSION = 1
 """Raised when a plan file of an older nodeops can no longer be applied."""
 
@@ -218,4 +220,5 @@ def _essence(step: Step) -> dict[str, Any]:
     essence = asdict(step)
     for name in ("why", "expected_seconds", "budget_seconds"):
         del essence[name]
+    essence["params"] = {key: value for key, value in step.params.items() if key != BEFORE}
     return essence

@@ -1,4 +1,4 @@
-"""`hook`, `pause`, `wait-host`, `wait-ready`: what stands around the work of a maintenance window.
+"""`hook`, `pause-for-work`, `wait-host`, `wait-ready`: what stands around the work of a maintenance window.
 
 Step: `subject_id` the host's name.
 Params of `hook`: `when`, before or after; `command`, for people.
@@ -54,7 +54,7 @@ class Pause:
     """A person works on the host, and says when it is done."""
 
     person: Person
-    name: str = "pause"
+    name: str = "pause-for-work"
 
     def look(self, view: View, step: Step, sent: Sent | None) -> Look:  # noqa: ARG002 - nobody else knows
         if sent is None:

@@ -29,6 +29,7 @@ class Root(LazyGroup):
             MAINTENANCE,
             "undrain_app",
         ),
+        Entry("maintain", "nodeops.cli.maintain", "A whole window: drain, work, boot, enable.", MAINTENANCE),
         Entry("plan", PLANS, "Write what a drain would do to a file.", MAINTENANCE, "plan_app"),
         Entry(
             "apply",

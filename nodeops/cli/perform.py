@@ -12,7 +12,7 @@ from nodeops.actions.registry import ACTIONS
 from nodeops.blackout import Blackout
 from nodeops.cli.desk import Desk
 from nodeops.cli.diagnosing import diagnosed
-from nodeops.cli.exit_codes import ending, exit_code
+from nodeops.cli.exit_codes import exit_code
 from nodeops.cli.present import Presenter
 from nodeops.cli.task import Task
 from nodeops.engine.clock import Clock
@@ -27,6 +27,7 @@ from nodeops.errors import (
     NodeopsError,
     NotVerifiedError,
     OutcomeUnknownError,
+    WindowOpenError,
 )
 from nodeops.events import Event, Listener
 from nodeops.gates import GATES
@@ -39,6 +40,7 @@ SETTLE_LOOKS = 5
 SETTLE_PAUSE = 2.0
 UNSETTLED = frozenset({"migrations-running", "ports-coming-up"})
 """Findings that go away by themselves, as a rule soon."""
+TO_BE_RESUMED = (InterruptedRunError, OutcomeUnknownError, NotVerifiedError, WindowOpenError)
 UNTOUCHED = frozenset({StepState.PENDING, StepState.SKIPPED, StepState.BLOCKED})
 
 
@@ -72,7 +74,7 @@ def perform(desk: Desk, agreed: Agreed, presenter: Presenter) -> int:
     except NodeopsError as error:
         record.leave(OutcomeUnknownError.exit_code, error.message)
         raise OutcomeUnknownError(f"run {record.id}: {error.message}", hint=_again(record)) from error
-    wrong = blind or _end(record, outcome, execution)
+    wrong = blind or _end(record, agreed.task, outcome, execution)
     return _conclude(record, outcome, wrong, presenter, agreed.task.success(outcome))
 
 
@@ -190,8 +192,8 @@ def _again(record: RunRecord) -> str:
     return f"nodeops resume {record.id} looks again and goes on."
 
 
-def _end(record: RunRecord, outcome: Outcome, execution: Execution) -> NodeopsError | None:
-    error = ending(outcome)
+def _end(record: RunRecord, task: Task[Any], outcome: Outcome, execution: Execution) -> NodeopsError | None:
+    error = task.ending(outcome)
     if execution.lost and not isinstance(error, InterruptedRunError):
         return OutcomeUnknownError(execution.lost, hint=_again(record))
     return error
@@ -201,7 +203,7 @@ def _conclude(
     record: RunRecord, outcome: Outcome, error: NodeopsError | None, presenter: Presenter, success: str
 ) -> int:
     code = exit_code(error) if error else 0
-    if isinstance(error, InterruptedRunError | OutcomeUnknownError | NotVerifiedError):
+    if isinstance(error, TO_BE_RESUMED):
         record.leave(code, error.message, outcome)
     else:
         record.finish(outcome, code)

@@ -1,7 +1,6 @@
 """The readiness gate from the desk: ask, judge, show."""
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
 from nodeops.cli.desk import Desk
 from nodeops.cli.output import Format
@@ -12,16 +11,15 @@ from nodeops.errors import FindingsError, InterruptedRunError, TimedOutError
 from nodeops.gather import find_host
 from nodeops.gather.readiness import gather_readiness
 from nodeops.machine import Before, MachineView
-from nodeops.plan import Json, Plan
 from nodeops.readiness import Check, passes
 from nodeops.report.console import line
 from nodeops.report.host_view import check_document, checks_markdown, checks_table
+from nodeops.runbooks.maintain import RUNBOOK, before_in
 from nodeops.runbooks.options import cloud_key
 from nodeops.runbooks.readiness import judge_readiness, summary
 from nodeops.world import View
 
 PAUSE = 5.0
-RUNBOOK = "maintain"
 
 
 def assess(
@@ -74,31 +72,3 @@ def remembered(desk: Desk, host: str) -> Before | None:
         if run.runbook == RUNBOOK and (found := before_in(run.plan)) is not None:
             return found
     return None
-
-
-def before_in(plan: Plan) -> Before | None:
-    for step in plan.steps:
-        said = step.params.get("before")
-        if step.action == "wait-ready" and isinstance(said, dict):
-            return before_of_json(said)
-    return None
-
-
-def before_of_json(said: Mapping[str, Any]) -> Before:
-    return Before(
-        libvirt=str(said.get("libvirt", "")),
-        cpu_model=str(said.get("cpu_model", "")),
-        instances=str(said.get("instances", "")),
-        failed_units=tuple(str(each) for each in said.get("failed_units", ())),
-        resources={str(name): int(amount) for name, amount in dict(said.get("resources", {})).items()},
-    )
-
-
-def json_of_before(before: Before) -> dict[str, Json]:
-    return {
-        "libvirt": before.libvirt,
-        "cpu_model": before.cpu_model,
-        "instances": before.instances,
-        "failed_units": list(before.failed_units),
-        "resources": dict(before.resources),
-    }

@@ -19,7 +19,7 @@ HARMLESS = frozenset(
         "stop-compute",
         "keep-stopped",
         "work",
-        "pause",
+        "pause-for-work",
         "reboot-host",
         "power-cycle-host",
         "wait-host",

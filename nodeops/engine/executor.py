@@ -283,6 +283,10 @@ class _Loop:
     def _waits_for(self) -> str:
         for key, words in self._board.waits_for.items():
             return f"{self._board.steps[key].subject_name}: {words}"
+        host = self._context.record.plan.host
+        for moving in self._board.moving.values():
+            if moving.step.subject_id == host and moving.words:
+                return f"{host}: {moving.step.action}: {moving.words}"
         if not self._canary.passed and self._canary.step_id in self._board.moving:
             return f"the first move, {self._board.steps[self._canary.step_id].subject_name}"
         return ""

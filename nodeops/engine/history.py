@@ -15,8 +15,8 @@ from nodeops.plan import Verdict
 
 LIVE_ACTIONS = ("live-migrate", "block-migrate")
 MOVING_ACTIONS = (*LIVE_ACTIONS, "cold-migrate", "unshelve", "evacuate")
-AWAY = frozenset({"drain", "failover", "failover-database"})
-"""Runbooks that take servers off a host."""
+AWAY = frozenset({"drain", "failover", "failover-database", "maintain"})
+"""Runbooks that take servers off a host; `maintain` can bring them back itself."""
 BACK = frozenset({"undrain", "readmit"})
 """Runbooks that can bring them back to it."""
 MOST_SAMPLES = 500
@@ -100,7 +100,7 @@ def moved_away(connection: Connection, cloud: str, host: str) -> tuple[Moved, ..
             break
         seen_away = seen_away or runbook in AWAY
         for server in _moves_of(connection, run_id, host):
-            given_back = runbook in BACK
+            given_back = runbook in BACK or server.target == host
             found.setdefault(server.server_id, None if given_back else server)
     return tuple(server for server in found.values() if server is not None)
 

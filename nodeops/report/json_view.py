@@ -6,8 +6,9 @@ from typing import Any
 
 from nodeops.blackout import Blackout
 from nodeops.outcome import Outcome, ServerResult
-from nodeops.plan import Action, Finding, Plan, ServerPlan, TargetLoad, Verdict
+from nodeops.plan import Action, Finding, Plan, ServerPlan, Step, TargetLoad, Verdict
 from nodeops.report.blackout_view import figures_of_results
+from nodeops.report.plan_view import host_steps
 from nodeops.report.rows import row_changes
 
 FORMAT = 1
@@ -33,6 +34,7 @@ def plan_document(plan: Plan, *, exit_code: int, dry_run: bool) -> dict[str, Any
         "seconds": None,
         "interrupted_by": None,
         "servers": [_server(server) for server in plan.servers],
+        "host_steps": [_host_step(step) for step in host_steps(plan)],
         "rows": [each.document for each in row_changes(plan)],
         "statements": [],
         "findings": [_finding(finding) for finding in plan.findings],
@@ -63,6 +65,16 @@ def run_document(outcome: Outcome, *, exit_code: int) -> dict[str, Any]:
         "findings": [_finding(finding) for finding in (*outcome.plan.findings, *outcome.findings)],
         "still_running": dict(outcome.still_running),
         "blackout": _figures(outcome.servers),
+    }
+
+
+def _host_step(step: Step) -> dict[str, Any]:
+    return {
+        "id": step.id,
+        "action": step.action,
+        "why": step.why,
+        "risk": step.risk.name.lower(),
+        "expected_seconds": round(step.expected_seconds, 1),
     }
 
 

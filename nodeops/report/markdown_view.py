@@ -6,7 +6,7 @@ from nodeops.outcome import Outcome, ServerResult
 from nodeops.plan import Action, Finding, Plan, Refusal, ServerPlan, TargetLoad
 from nodeops.report import figures
 from nodeops.report.blackout_view import away, blackout_lines
-from nodeops.report.plan_view import summary, totals
+from nodeops.report.plan_view import host_steps, summary, totals
 from nodeops.report.rows import ROW_TITLES, row_changes
 
 
@@ -44,6 +44,11 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
         yield ""
         rows = [_target(target) for target in plan.targets]
         yield from markdown_table(("Host", "Zone", "Servers", "VCPU", "Memory"), rows)
+    if steps := host_steps(plan):
+        yield f"### On {plan.host}, in this order"
+        yield ""
+        yield from (f"{number}. {step.action}: {step.why}" for number, step in enumerate(steps, start=1))
+        yield ""
     rows = [(each.server, *each.cells) for each in row_changes(plan)]
     if rows:
         yield "### Rows"

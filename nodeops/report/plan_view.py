@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from nodeops.plan import Action, Finding, Level, Plan, Refusal, Risk, ServerPlan, TargetLoad
+from nodeops.plan import Action, Finding, Level, Plan, Refusal, Risk, ServerPlan, Step, TargetLoad
 from nodeops.report import figures
 from nodeops.report.console import NARROW, RISK_STYLE, line
 from nodeops.report.rows import RowChange, row_changes
@@ -40,6 +40,7 @@ class PlanView:
         if plan.targets:
             yield target_table(plan.targets, wide=wide)
             yield Text()
+        yield from _section(f"On {plan.host}, in this order", list(host_lines(plan)))
         yield from _section("Rows, before → after", list(row_lines(row_changes(plan))))
         if plan.findings:
             yield Group(*(finding_lines(finding) for finding in plan.findings))
@@ -47,6 +48,25 @@ class PlanView:
         if any(not server.refused for server in plan.servers):
             yield totals(plan)
         yield line((summary(plan), "head"))
+
+
+WINDOW = "wait-ready"
+"""The action that only windows of maintenance have."""
+
+
+def host_steps(plan: Plan) -> tuple[Step, ...]:
+    """What is done on the host itself, in a plan in which that is more than a detail."""
+    if not any(step.action == WINDOW for step in plan.steps):
+        return ()
+    return tuple(step for step in plan.steps if step.subject_id == plan.host)
+
+
+def host_lines(plan: Plan) -> Iterator[RenderableType]:
+    """Every step on the host, and where the servers' own come between them."""
+    for number, step in enumerate(host_steps(plan), start=1):
+        risk = step.risk.name.lower()
+        costs = (f"  {risk}", RISK_STYLE.get(risk) or "dim") if step.risk > Risk.SAFE else ("", "dim")
+        yield line((f"{number:2}  ", "dim"), f"{step.action:16}", costs, (f"  {step.why}", "dim"))
 
 
 def row_lines(changes: Sequence[RowChange]) -> Iterator[RenderableType]:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from nodeops.events import Event, Noted, Retried, RunStarted, StepEnded, StepSent, Ticked
 from nodeops.facts import Progress
+from nodeops.maintaining import BACK
 from nodeops.outcome import StepResult, StepState
 from nodeops.plan import Action, Plan, Step
 
@@ -139,6 +140,8 @@ class Watch:
         still_open = self._open.get(step.subject_id, set())
         still_open.discard(step.id)
         if good and still_open:
+            if all(each.startswith(BACK) for each in still_open):
+                self._change(step, phase=Phase.WAITING, target=event.result.target or step.target)
             return
         row = self.rows.get(step.subject_id)
         took = event.at - row.since if row and row.since else 0.0

@@ -175,8 +175,8 @@ def _result(server: ServerPlan) -> ServerResult:
             "c01",
             "Live migration aborted after 40 s: memory is dirtied faster than it is copied",
             "req-5f0cbd1c-9b0e-4c2a-8a35-0a2f8d2b4d11",
-            44.0,
-            2,
+            seconds=44.0,
+            attempts=2,
         )
     return ServerResult(
         server.id,
@@ -184,10 +184,8 @@ def _result(server: ServerPlan) -> ServerResult:
         str(server.action),
         Verdict.MOVED,
         server.target,
-        "",
-        "",
-        server.expected_seconds + 1,
-        1,
+        seconds=server.expected_seconds + 1,
+        attempts=1,
     )
 
 

@@ -8,9 +8,11 @@ from typing import ClassVar, Self
 from nodeops.actions.action import Action
 from nodeops.actions.guests import ProbeGuest, RebootGuest, StartGuest
 from nodeops.cli.desk import Desk
+from nodeops.cli.exit_codes import ending
 from nodeops.cli.task import Task
 from nodeops.engine.journal import RunInfo
 from nodeops.engine.signals import Stop
+from nodeops.errors import FailedError, NodeopsError, PartlyDoneError
 from nodeops.gather.guests import Guests
 from nodeops.gather.hosts import find_host
 from nodeops.gather.readiness import gather_readiness
@@ -146,6 +148,18 @@ class Recover(Task[RecoverFacts]):
         number = sum(server.action is ServerAction.START for server in plan.servers)
         left = f", leave {len(plan.refused)} as they are" if plan.refused else ""
         return f"recover {plan.host}: start {count(number, 'server')}{left}?"
+
+    def ending(self, outcome: Outcome) -> NodeopsError | None:
+        error = ending(outcome)
+        if not isinstance(error, PartlyDoneError | FailedError):
+            return error
+        started = {each.id for each in outcome.plan.servers if each.action is not ServerAction.NONE}
+        back = sum(each.verdict.good for each in outcome.servers)
+        off = sum(not each.verdict.good for each in outcome.servers if each.id in started)
+        words = f"{self.host}: {count(off, 'server')} not back, {back} back"
+        if outcome.plan.refused:
+            words += f", {len(outcome.plan.refused)} refused"
+        return type(error)(words, hint=error.hint)
 
     def success(self, outcome: Outcome) -> str:
         back = sum(each.verdict.good for each in outcome.servers)

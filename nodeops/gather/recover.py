@@ -140,5 +140,10 @@ def _trace(
     if host is None:
         return None
     request = request_of(server_id, results)
-    lines = unseen.ask(f"nova-compute's log about {server_id}", host.log, request or server_id)
-    return None if lines is None else Trace(request, lines)
+    for named in filter(None, (request, server_id)):
+        lines = unseen.ask(f"nova-compute's log about {server_id}", host.log, named)
+        if lines is None:
+            return None
+        if lines:
+            return Trace(request, lines)
+    return Trace(request, ())

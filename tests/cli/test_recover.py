@@ -121,7 +121,7 @@ def test_one_that_does_not_come_up_is_left_with_its_reason(
         "Cannot reboot instance: Could not open '/var/lib/nova/instances/_base/ab12': "
         "No such file or directory"
     )
-    with pytest.raises(PartlyDoneError, match="1 server not"):
+    with pytest.raises(PartlyDoneError, match="1 server not back, 2 back"):
         carry_out(desk, task(host), GO)
     document = told(capsys)
     assert verdicts(document) == {"s01": "LEFT", "s02": "DONE", "s03": "DONE"}

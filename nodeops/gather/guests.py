@@ -18,7 +18,7 @@ UP = frozenset({PowerState.RUNNING, PowerState.PAUSED})
 _BEGINS = re.compile(r"^.*(?:SeaBIOS|BdsDxe|GRUB loading|ISOLINUX|SYSLINUX|Linux version ).*$", re.MULTILINE)
 """A boot begins on the console; what stands before the last of them is of an earlier one."""
 _THROUGH = re.compile(
-    r"\b[Ll]ogin: ?$|Reached target .*(?:Multi-User|Graphical)|Cloud-init .* finished|^GUEST-READY",
+    r"\b[Ll]ogin: ?$|Reached target .*(?:Multi-User|Graphical)|Cloud-init .* finished",
     re.MULTILINE,
 )
 _TROUBLE = (

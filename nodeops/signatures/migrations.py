@@ -16,14 +16,14 @@ MIGRATIONS: tuple[Signature, ...] = (
     ),
     known(
         "disk-not-shared",
-        r"(?P<path>\S+) is not on shared storage",
+        r"(?<!\S)(?P<path>\S+) is not on shared storage",
         "its disk {path} is not on storage the target shares",
         f"{DRIVER}, check_can_live_migrate_source",
         "nodeops disks HOST",
     ),
     known(
         "disk-shared",
-        r"(?P<path>\S+) is not on local storage|Block migration can not be used with shared storage",
+        r"(?<!\S)(?P<path>\S+) is not on local storage|Block migration can not be used with shared storage",
         "a block migration was asked for and the disk is on shared storage",
         f"{DRIVER}, check_can_live_migrate_source",
         "nodeops drain HOST",

@@ -9,10 +9,11 @@ from nodeops.actions.action import Action
 from nodeops.actions.guests import ProbeGuest, RebootGuest, StartGuest
 from nodeops.cli.desk import Desk
 from nodeops.cli.exit_codes import ending
+from nodeops.cli.readying import remembered
 from nodeops.cli.task import Task
 from nodeops.engine.journal import RunInfo
 from nodeops.engine.signals import Stop
-from nodeops.errors import FailedError, NodeopsError, PartlyDoneError
+from nodeops.errors import FailedError, InterruptedRunError, NodeopsError, PartlyDoneError
 from nodeops.gather.guests import Guests
 from nodeops.gather.hosts import find_host
 from nodeops.gather.readiness import gather_readiness
@@ -51,10 +52,9 @@ def guests_of(desk: Desk, host: str) -> Guests:
 
 
 def readiness_of(desk: Desk, host: str) -> ReadinessFacts:
-    from nodeops.clients.machine import SshMachine
-
-    machine = SshMachine(desk.shell, desk.inventory().place)
-    return gather_readiness(desk.world(), machine, host, now=time.time())
+    return gather_readiness(
+        desk.world(), desk.machine(), host, now=time.time(), before=remembered(desk, host)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Recover(Task[RecoverFacts]):
             cloud=cloud,
             checks=checks,
             booted=self.options.booted or (condition.booted_at if condition else None),
-            remembered=_remembered(desk, cloud, self.host),
+            remembered=_states_before(desk, cloud, self.host),
             promised=_promised(before),
             detached=promised_of(before.plan.steps) if before else (),
         )
@@ -120,19 +120,24 @@ class Recover(Task[RecoverFacts]):
 
     def _ready(self, desk: Desk) -> tuple[ReadinessFacts, tuple[Check, ...]]:
         """What the gate says, once nothing that a start needs holds it up, or the waiting is over."""
-        clock = desk.clock(Stop())
-        begun, told = clock.now(), ""
-        while True:
-            facts = self.sources.readiness(desk, self.host)
-            checks = judge_readiness(facts)
-            wrong = holding_up(checks)
-            if not wrong or clock.now() - begun >= self.wait:
-                return facts, checks
-            words = f"{self.host}: waiting for {wrong[0].words}"
-            if words != told:
-                desk.err().print(words, soft_wrap=True, markup=False)
-                told = words
-            clock.sleep(PAUSE)
+        told = ""
+        with Stop().listening() as stop:
+            clock = desk.clock(stop)
+            begun = clock.now()
+            while True:
+                facts = self.sources.readiness(desk, self.host)
+                checks = judge_readiness(facts)
+                wrong = holding_up(checks)
+                if stop.number is not None:
+                    words = f"{self.host}: interrupted while it was waited for; nothing was changed"
+                    raise InterruptedRunError(words, signal_number=stop.number)
+                if not wrong or clock.now() - begun >= self.wait:
+                    return facts, checks
+                words = f"{self.host}: waiting for {wrong[0].words}"
+                if words != told:
+                    desk.err().print(words, soft_wrap=True, markup=False)
+                    told = words
+                clock.sleep(PAUSE)
 
     def plan(self, facts: RecoverFacts) -> Plan:
         return plan_recover(facts, self.options)
@@ -175,7 +180,7 @@ def _promised(before: RunInfo | None) -> dict[str, float]:
     return dict.fromkeys(sorted(ids), before.started)
 
 
-def _remembered(desk: Desk, cloud: str, host: str) -> dict[str, Remembered]:
+def _states_before(desk: Desk, cloud: str, host: str) -> dict[str, Remembered]:
     """As the newest maintenance of this host found its servers, when it has not come to its end since."""
     journal = desk.journal()
     for run in journal.runs(cloud=cloud, host=host):

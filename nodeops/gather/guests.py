@@ -43,13 +43,22 @@ class Guests:
     now: Callable[[], float]
     _domains: tuple[Domain, ...] | None = field(default=None, init=False)
     _asked_at: float | None = field(default=None, init=False)
+    _silent_at: float | None = field(default=None, init=False)
     _stirs_since: dict[str, float] = field(default_factory=dict, init=False)
 
     def runs(self, server_id: str, *, fresh: bool = False) -> bool | None:
         domains = self.domains(fresh=fresh)
         if domains is None:
-            return self.past.runs(server_id)
+            return self._by_nova(server_id)
         return any(each.server_id == server_id and each.power_state in UP for each in domains)
+
+    def _by_nova(self, server_id: str) -> bool | None:
+        """Its silence costs a minute (`rpc_response_timeout`): the others are not asked then."""
+        if self._silent_at is not None and self.now() - self._silent_at < LOST_SECONDS:
+            return None
+        found = self.past.runs(server_id)
+        self._silent_at = self.now() if found is None else None
+        return found
 
     def domains(self, *, fresh: bool = False) -> tuple[Domain, ...] | None:
         """As libvirt has them; None when it cannot be asked."""

@@ -51,7 +51,11 @@ def gather_recover(
     domains = guests.domains(fresh=True)
     if domains is None and guests.host is not None:
         unseen.words.append(f"guests of {host}: libvirt did not answer over SSH; nova is asked of each")
-    runs = {server.id: each for server in servers if (each := _runs(guests, server, unseen)) is not None}
+    runs = {
+        server.id: each
+        for server in servers
+        if (domains is not None or found.up) and (each := _runs(guests, server, unseen)) is not None
+    }
     asked = {
         server.id: switching(actions)
         for server in servers

@@ -95,6 +95,9 @@ def _running(facts: RecoverFacts, server: Server) -> Story:
 
 
 def _active(facts: RecoverFacts, server: Server) -> Story:
+    newest = next(iter(facts.asked.get(server.id, ())), None)
+    if server.task_state is not None and newest is not None and newest.action in OFF and newest.user_id:
+        return Story(Kind.OFF, f"{newest.action} by user {newest.user_id} is under way ({newest.request_id})")
     known = _of_domain(facts, server)
     return Story(Kind.RAN, f"is ACTIVE for nova, and its guest {known}")
 

@@ -365,9 +365,12 @@ class Job:
             self.wrong.append(f"image is crash-consistent only: {why}")
         elif why:
             self.notes.append(why)
+        lost = self._lost_volumes()
+        if lost:
+            self._fail(f"image {self.image_id} is of no use: {lost}")
+            return
         seconds = self.seconds("asked", "image") or 0.0
         self._entered.ended(IMAGE, StepState.DONE, f"image {self.image_id}", seconds)
-        self._see_volumes()
         self._prune()
         self._end(Verdict.DONE, "")
 
@@ -379,16 +382,17 @@ class Job:
         why = f"log of nova-compute: {said}" if said else where
         self._fail(f"image {self.image_id} never appeared, nova gave it up in silence; {why}")
 
-    def _see_volumes(self) -> None:
+    def _lost_volumes(self) -> str:
+        """What is wrong with the volume snapshots that the image is made of; empty when nothing is."""
         wanted = self.image.volume_snapshots if self.image else ()
         try:
             states = self.bench.world.volume_snapshots(wanted)
         except ApiError as error:
             self.wrong.append(f"volume snapshots could not be looked at: {error.message}")
-            return
-        self.wrong += [f"volume snapshot {s.id} is {s.status}" for s in states if s.status != AVAILABLE]
-        missing = set(wanted) - {each.id for each in states}
-        self.wrong += [f"volume snapshot {each} does not exist" for each in sorted(missing)]
+            return ""
+        missing = sorted(set(wanted) - {each.id for each in states})
+        bad = [f"volume snapshot {each.id} is {each.status}" for each in states if each.status != AVAILABLE]
+        return ", ".join(bad + [f"volume snapshot {each} does not exist" for each in missing])
 
     def _prune(self) -> None:
         """What is too many; not when the new one is not as it should be."""

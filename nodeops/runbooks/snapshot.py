@@ -39,7 +39,7 @@ FIRST_BYTES = frozenset({"saving", "importing", "active"})
 SKIPPED = "Skipping quiescing instance"
 """`nova/virt/libvirt/driver.py`, `_live_snapshot` and `nova/compute/api.py`: only logged, even when the image
 property os_require_quiesce is set and the freeze fails after all."""
-_LEVEL = re.compile(r"\b(?:ERROR|CRITICAL)\b")
+_ERROR = re.compile(r"\b(?:ERROR|CRITICAL)\b")
 IDLE_LOOKS = 3
 """So often a server is seen without a task, though its image was asked for, before that is believed."""
 DISK_SECONDS, DISK_SECONDS_PER_GB = 600.0, 30.0
@@ -252,9 +252,11 @@ def kept(promised: Promise, log: Sequence[str] | None) -> tuple[Consistency, str
 
 
 def telling(log: Sequence[str]) -> str:
-    """The line that says most: an error's message, else what was skipped; empty when there is none."""
-    errors = [line for line in log if _LEVEL.search(line)]
-    best = next((line for line in errors if "Error" in line or "rror from" in line), next(iter(errors), ""))
-    line = best or next((line for line in log if SKIPPED in line), "")
+    """The line that says most: an error, a skipped freeze, a warning; empty when there is none."""
+    errors = [line for line in log if _ERROR.search(line)]
+    spoken = [line for line in errors if "Error" in line or "rror from" in line]
+    skipped = [line for line in log if SKIPPED in line]
+    warnings = [line for line in log if " WARNING " in line]
+    line = next(iter([*spoken, *errors, *skipped, *warnings]), "")
     found = line.partition("[instance: ")[2]
     return (found.partition("] ")[2] or line).strip().rstrip(". ")

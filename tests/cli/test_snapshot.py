@@ -493,7 +493,7 @@ def test_of_volumes_snapshots_are_waited_for_and_pruned(
 def test_a_volume_snapshot_that_failed_is_told(scene: Scene) -> None:
     scene.nova.change("s01", image_id=None, volume_ids=("v1",))
     scene.at(2, lambda: scene.images.states.update({"snapshot-of-v1": "error"}))
-    with pytest.raises(NotVerifiedError, match="volume snapshot snapshot-of-v1 is error"):
+    with pytest.raises(FailedError, match="of no use: volume snapshot snapshot-of-v1 is error"):
         scene.make("s01", orders=AROUND)
 
 

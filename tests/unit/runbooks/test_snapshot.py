@@ -224,4 +224,6 @@ def test_the_line_that_says_most() -> None:
     assert telling(["2026 77 INFO nova.x [req] [instance: s1] Skipping quiescing instance: hook"]).endswith(
         "hook"
     )
+    gone = "2026 77 WARNING nova.x [req] [instance: s1] Image not found during snapshot"
+    assert telling([gone]) == "Image not found during snapshot"
     assert telling([]) == ""

@@ -1,0 +1,237 @@
+"""`nodeops snapshot` of a guest with a real agent: frozen, refused by its hook, hung, interrupted, killed."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodeops.lab.catalogue import connect
+from nodeops.lab.furniture import IMAGE
+from nodeops.lab.layout import read_layout
+from tests.lab.bed import Bed, Result, kill
+from tests.real.guests import await_guest, console, on_host
+from tests.real.inside import asked, inside, set_hook
+
+HOST = "c01"
+ONE_FREEZE = "true"
+FAILS = "exit 7"
+ALL = {"image_snapshot_pending", "image_snapshot", "image_pending_upload", "image_uploading"}
+LOG = "/var/log/nova/nova-compute.log"
+
+
+@pytest.fixture
+def bed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bed]:
+    """Its own servers are all it makes and deletes.
+
+    With NODEOPS_TEST_SHARED_LAB_DIR the lab is one that others use too, and is taken as it is.
+    """
+    shared = os.environ.get("NODEOPS_TEST_SHARED_LAB_DIR")
+    root = Path(shared) if shared else request.getfixturevalue("real_root")
+    layout = read_layout(root)
+    bed = Bed(root, tmp_path, layout, connect(layout, direct=True))
+    if not shared:
+        bed.whole()
+    yield bed
+    for name, server in bed.servers().items():
+        if name.startswith("s-"):
+            for image in images_of(bed, server["id"]):
+                bed.cloud.image.delete_image(image["id"])
+            bed.cloud.compute.delete(f"/servers/{server['id']}")
+    bed.until(lambda: not [name for name in bed.servers() if name.startswith("s-")])
+
+
+@pytest.fixture
+def guest(bed: Bed) -> str:
+    """A guest whose agent answers; its id."""
+    return boot(bed, "s-guest", imageRef=bed.cloud.image.find_image(IMAGE).id)
+
+
+def boot(bed: Bed, name: str, **more: Any) -> str:
+    body = {
+        "name": name,
+        "flavorRef": bed.cloud.compute.find_flavor("m1.tiny").id,
+        "networks": [{"uuid": bed.cloud.network.find_network("private").id}],
+        "host": HOST,
+        **more,
+    }
+    answer = bed.cloud.compute.post("/servers", json={"server": body}, microversion="2.90")
+    answer.raise_for_status()
+    server_id = str(answer.json()["server"]["id"])
+    bed.until(lambda: bed.servers()[name]["status"] == "ACTIVE")
+    await_guest(bed, name)
+    bed.until(lambda: connected(bed, server_id))
+    return server_id
+
+
+def connected(bed: Bed, server_id: str) -> bool:
+    domain = on_host(bed, HOST, f"virsh dumpxml {server_id}")
+    return bool(re.search(r"org\.qemu\.guest_agent\.0' state='connected'", domain))
+
+
+def images_of(bed: Bed, server_id: str) -> list[dict[str, Any]]:
+    answer = bed.cloud.image.get(f"/images?nodeops_snapshot_of={server_id}")
+    return list(answer.json()["images"])
+
+
+def around(folder: Path) -> list[str]:
+    """Commands that write down when they were run."""
+    return ["--before", f"date +%s.%N >> {folder}/before", "--after", f"date +%s.%N >> {folder}/after"]
+
+
+def moments(folder: Path, name: str) -> list[float]:
+    file = folder / name
+    return [float(line) for line in file.read_text(encoding="utf-8").split()] if file.exists() else []
+
+
+def log_moment(bed: Bed, server_id: str, words: str) -> float:
+    """When nova-compute last wrote these words about a server; the clock is this machine's."""
+    line = on_host(bed, HOST, f"grep -F {server_id} {LOG} | grep -F '{words}' | tail -1")
+    return datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=UTC).timestamp()
+
+
+def test_an_image_through_all_its_states(bed: Bed, guest: str, tmp_path: Path) -> None:
+    set_hook(bed, HOST, guest, "sleep 3")
+    done = bed.run("snapshot", guest, "--yes", "--require-quiesce", *around(tmp_path), "-o", "json")
+    assert done.code == 0, done.err
+    (server,) = done.json["servers"]
+    assert server["promised"] == server["consistency"] == "quiesced"
+    assert "agent answers and freezes" in server["found_out_by"]
+    assert {"image_pending_upload", "image_uploading"} <= set(server["phases"]) <= ALL
+    assert server["phases"]["image_pending_upload"] > 2, "the guest is frozen in it, not in image_snapshot"
+    (image,) = images_of(bed, guest)
+    assert (image["id"], image["status"], image["size"]) == (server["image"], "active", server["bytes"])
+    shown = console(bed, "s-guest")
+    assert shown.index("FSFREEZE freeze") < shown.index("FSFREEZE thaw")
+    (before,), (after,) = moments(tmp_path, "before"), moments(tmp_path, "after")
+    frozen = log_moment(bed, guest, "Beginning live snapshot process")
+    taken = log_moment(bed, guest, "Snapshot extracted, beginning image upload")
+    assert before < frozen < taken < after + 0.5
+    assert after - taken < 10, "as soon as Nova was done with the disk"
+    assert after - before <= server["affected_seconds"] + 1
+
+    set_hook(bed, HOST, guest, ONE_FREEZE)
+    bed.cloud.compute.post(
+        f"/servers/{guest}/action", json={"createImage": {"name": "s-by-hand"}}, microversion="2.90"
+    ).raise_for_status()
+    bed.until(lambda: bed.servers()["s-guest"]["OS-EXT-STS:task_state"] is None)
+    again = bed.run("snapshot", "s-guest", "--yes", "--keep", "1", "-o", "json")
+    assert again.code == 0, again.err
+    assert [each["id"] for each in images_of(bed, guest)] == [again.json["servers"][0]["image"]]
+    by_hand = bed.cloud.image.find_image("s-by-hand")
+    assert by_hand, "what somebody made himself stays"
+    bed.cloud.image.delete_image(by_hand)
+
+
+def test_a_freeze_hook_that_fails(bed: Bed, guest: str) -> None:
+    """Nova makes the image all the same, os_require_quiesce or not, and only logs it."""
+    set_hook(bed, HOST, guest, FAILS)
+    done = bed.run("snapshot", guest, "--yes", "--require-quiesce", "-o", "json")
+    assert done.code == 13, done.err
+    (server,) = done.json["servers"]
+    assert (server["promised"], server["consistency"]) == ("quiesced", "crash-consistent")
+    assert "fsfreeze hook" in done.json["error"]["message"]
+    assert "exit status 7" in done.json["error"]["message"]
+    assert [image["status"] for image in images_of(bed, guest)] == ["active"]
+
+
+def test_an_agent_that_hangs(bed: Bed, guest: str, tmp_path: Path) -> None:
+    inside(
+        bed,
+        HOST,
+        guest,
+        "P=$(pidof qemu-ga); (sleep 2; kill -STOP $P; sleep 45; kill -CONT $P) > /dev/null &",
+    )
+    time.sleep(3)
+    refused = bed.run("snapshot", guest, "--yes", "--require-quiesce", *around(tmp_path), "-o", "json")
+    assert refused.code == 5, refused.err
+    assert "agent does not answer" in refused.err
+    assert (images_of(bed, guest), moments(tmp_path, "before")) == ([], [])
+    bed.until(lambda: asked_quietly(bed, guest))
+
+
+def asked_quietly(bed: Bed, server_id: str) -> bool:
+    try:
+        return bool(asked(bed, HOST, server_id, "guest-ping") == {})
+    except (AssertionError, subprocess.SubprocessError, OSError, RuntimeError):
+        return False
+
+
+def test_a_hook_that_hangs_does_not_keep_the_application_standing(
+    bed: Bed, guest: str, tmp_path: Path
+) -> None:
+    set_hook(bed, HOST, guest, "sleep 30")
+    done = bed.run("snapshot", guest, "--yes", *around(tmp_path), "--timeout", "10s", "-o", "json")
+    assert done.code == 12, done.err
+    (before,), (after,) = moments(tmp_path, "before"), moments(tmp_path, "after")
+    assert 9 < after - before < 25
+    again = bed.run("snapshot", guest, "--yes", *around(tmp_path), "-o", "json")
+    assert again.code == 13, again.err
+    assert "while nova still read the disk" in again.json["error"]["message"]
+    assert len(images_of(bed, guest)) == 1, "the image of the first run was followed to its end"
+    assert len(moments(tmp_path, "after")) == 1
+
+
+def test_ctrl_c_while_nova_reads_the_disk(bed: Bed, guest: str, tmp_path: Path) -> None:
+    set_hook(bed, HOST, guest, "sleep 20")
+    ended = interrupted(bed, guest, tmp_path, signal.SIGINT)
+    assert ended.code == 130, ended.err
+    assert len(moments(tmp_path, "after")) == 1
+    assert images_of(bed, guest) == []
+    bed.until(lambda: bed.servers()["s-guest"]["OS-EXT-STS:task_state"] is None)
+    assert bed.servers()["s-guest"]["status"] == "ACTIVE"
+
+
+def test_killed_while_nova_reads_the_disk(bed: Bed, guest: str, tmp_path: Path) -> None:
+    set_hook(bed, HOST, guest, "sleep 20")
+    interrupted(bed, guest, tmp_path, signal.SIGKILL)
+    assert moments(tmp_path, "after") == [], "nothing was there to run it"
+    set_hook_back = bed.run("snapshot", guest, "--yes", "-o", "json")
+    assert set_hook_back.code == 0, set_hook_back.err
+    assert len(moments(tmp_path, "after")) == 1, "by the words of the run that was killed"
+    (image,) = images_of(bed, guest)
+    assert image["status"] == "active"
+
+
+def interrupted(bed: Bed, server_id: str, folder: Path, number: signal.Signals) -> Result:
+    """Start a snapshot and end it while the guest's hook is at work."""
+    process = bed.start("snapshot", server_id, "--yes", *around(folder), "-o", "json")
+    bed.until(lambda: bed.servers()["s-guest"]["OS-EXT-STS:task_state"] == "image_pending_upload")
+    if number is signal.SIGKILL:
+        kill(process)
+        return Result(process.returncode, "", "")
+    process.send_signal(number)
+    out, err = process.communicate(timeout=120)
+    return Result(process.returncode, out, err)
+
+
+def test_an_image_that_never_appears(bed: Bed, guest: str, tmp_path: Path) -> None:
+    set_hook(bed, HOST, guest, "sleep 8")
+    process = bed.start("snapshot", guest, "--yes", *around(tmp_path), "-o", "json")
+    bed.until(lambda: bed.servers()["s-guest"]["OS-EXT-STS:task_state"] == "image_pending_upload")
+    bed.cloud.image.delete_image(images_of(bed, guest)[0]["id"])
+    out, err = process.communicate(timeout=180)
+    assert process.returncode == 10, err
+    assert "never appeared" in out
+    assert "Image not found during snapshot" in out, "what the log of nova-compute says"
+    assert len(moments(tmp_path, "after")) == 1
+
+
+def test_a_server_that_boots_from_a_volume(bed: Bed) -> None:
+    image = bed.cloud.image.find_image(IMAGE)
+    volume = bed.cloud.block_storage.create_volume(name="s-root", size=1, image_id=image.id)
+    bed.until(lambda: bed.cloud.block_storage.get_volume(volume.id).status == "available")
+    device = {"uuid": volume.id, "source_type": "volume", "destination_type": "volume", "boot_index": 0}
+    server = boot(bed, "s-volume", block_device_mapping_v2=[{**device, "delete_on_termination": True}])
+    told = bed.run("snapshot", server, "--dry-run", "-o", "json")
+    assert told.code == 0, told.err
+    (plan,) = told.json["servers"]
+    assert plan["volume_backed"]
+    assert plan["promised"] == "quiesced"
+    assert "root volume property hw_qemu_guest_agent is yes" in plan["found_out_by"]

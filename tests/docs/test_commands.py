@@ -49,6 +49,7 @@ def test_every_command_and_option_has_help(path: str) -> None:
         "doctor",
         "inquest",
         "watch",
+        "snapshot",
         "states",
         "address show",
         "address keep",

@@ -72,6 +72,7 @@ class Root(LazyGroup):
             ITSELF,
             "inspect_app",
         ),
+        Entry("disks", "nodeops.cli.disks", "What lies in a host's instances path.", ITSELF, "disks_app"),
         Entry("runs", HISTORY, "List what was run: when, by whom, how it ended.", RUNS, "runs_app"),
         Entry("show", HISTORY, "Show one run: every server, every reason.", RUNS, "show_app"),
         Entry("resume", HISTORY, "Go on with a run that was interrupted.", RUNS, "resume_app"),

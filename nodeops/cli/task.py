@@ -136,6 +136,11 @@ def task_class(runbook: str) -> "type[Task[Any]]":
             "a look into a disk is not gone on with, the host ends it by itself",
             hint="nodeops inspect --clean HOST shows what it has left, and takes it down.",
         )
+    if runbook in {"disks", "salvage"}:
+        raise UsageError(
+            "a run of disks is gone on with by its own command",
+            hint="Give the same command again: nodeops show RUN tells it.",
+        )
     if runbook not in TASKS:
         raise UsageError(f"runbook {runbook} is not known here", hint="Use the nodeops that made this plan.")
     module, _, name = TASKS[runbook].partition(":")

@@ -132,7 +132,12 @@ def mount(disk: Path, part: Part, folder: Path, *, writable: bool) -> str:
         seconds=LONG,
     ).strip()
     options = options_for(part.type, writable=writable)
-    must(["mount", "-t", part.type, "-o", options, device, str(folder)], seconds=LONG)
+    try:
+        must(["mount", "-t", part.type, "-o", options, device, str(folder)], seconds=LONG)
+    except Trouble:
+        # There are few of them, and they are everybody's.
+        run(["losetup", "--detach", device])
+        raise
     return device
 
 

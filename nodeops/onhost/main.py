@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Any
 
-from nodeops.onhost import looks
+from nodeops.onhost import instances, looks, salvage
 from nodeops.onhost.programs import Trouble
 
 QUESTIONS = {
@@ -18,8 +18,18 @@ QUESTIONS = {
     "clean": looks.clean,
     "entries": looks.entries,
     "digest": looks.digest,
+    "survey": instances.survey,
+    "use": instances.use,
+    "quarantine": instances.quarantine,
+    "salvage-files": salvage.files,
+    "salvage-room": salvage.room,
+    "salvage-state": salvage.state,
+    "salvage-put": salvage.put,
+    "salvage-copy": salvage.copy,
+    "salvage-sum": salvage.sum_of,
+    "salvage-finish": salvage.finish,
 }
-OTHERS = {"keep": looks.keep, "send": looks.send, "shell": looks.shell}
+OTHERS = {"keep": looks.keep, "send": looks.send, "shell": looks.shell, "salvage-take": salvage.take}
 """Those that print something else, or nothing."""
 TROUBLE = 3
 

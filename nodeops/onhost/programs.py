@@ -72,8 +72,12 @@ def must(argv: Sequence[str], *, seconds: float = SHORT) -> str:
     """Run it and return what it printed; raises `Trouble` when it ends badly."""
     ended = run(argv, seconds=seconds)
     if ended.code:
-        raise Trouble(f"{Path(argv[0]).name}: {ended.words}")
+        raise Trouble(_named(Path(argv[0]).name, ended.words))
     return ended.out
+
+
+def _named(program: str, words: str) -> str:
+    return words if words.startswith(program) else f"{program}: {words}"
 
 
 def from_json(text: str, whose: str) -> Any:

@@ -81,6 +81,8 @@ def _running(facts: RecoverFacts, server: Server) -> Story:
         return Story(Kind.RUNS, "is paused")
     if server.vm_state != "active":
         return Story(Kind.RUNS, f"runs, and is {server.status} for nova: nodeops states {facts.host.name}")
+    if server.id not in facts.runs:
+        return Story(Kind.RUNS, "runs by nova's record, and nobody could look")
     asked = facts.asked.get(server.id)
     since = [each for each in asked or () if facts.booted and each.started >= facts.booted]
     if facts.booted is None or asked is None:

@@ -52,7 +52,9 @@ class MaintainFacts:
     sent: frozenset[str] = frozenset()
     """Those that were sent and not seen to end."""
     failed: frozenset[str] = frozenset()
-    """Those known to have failed."""
+    """Those that have failed."""
+    unknown: frozenset[str] = frozenset()
+    """Those of which nobody knows how they ended."""
     away: DrainFacts | None = None
     """The servers that the window has moved away already, as for giving them back."""
 

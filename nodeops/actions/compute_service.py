@@ -67,9 +67,7 @@ class StopCompute:
 
     def _judge(self, service: Service, sent: Sent | None) -> Look:
         if service.down:
-            killed = service.state is ServiceState.FAILED and sent is not None
-            late = f"; its graceful stop did not end in time ({service.result})" if killed else ""
-            return Look(State.DONE, f"{service.name} is stopped{late}")
+            return Look(State.DONE, f"{service.name} is stopped{_how(service) if sent else ''}")
         if sent is None:
             return Look(State.READY)
         most = service.stop_seconds or STOP_SECONDS
@@ -87,6 +85,14 @@ class StopCompute:
 
     def refused(self, step: Step, error: ApiError) -> Look:  # noqa: ARG002 - the host's words say it
         return refused_there(error)
+
+
+def _how(service: Service) -> str:
+    """What of its end the operator should know."""
+    if service.state is not ServiceState.FAILED:
+        return ""
+    late = "did not end in time and was killed" if service.result == "timeout" else "ended badly"
+    return f"; its graceful stop {late} ({service.result or 'no reason given'})"
 
 
 @dataclass(frozen=True, slots=True)

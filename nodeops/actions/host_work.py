@@ -19,7 +19,7 @@ from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.compute_service import refused_there, unreachable
 from nodeops.errors import ApiError, SshError
 from nodeops.machine import Machine, Work, WorkReport, WorkState
-from nodeops.plan import Step
+from nodeops.plan import Step, Verdict
 from nodeops.senses import PowerAction, PowerSwitch
 from nodeops.world import View, World
 
@@ -88,7 +88,14 @@ def _lost(step: Step, report: WorkReport, sent: Sent | None) -> Look:
     why = "the host went down under it" if rebooted else "it was killed"
     where = f"its output is in {report.log} on {step.subject_id}"
     words = f"began and left no exit code ({why}){_last(report)}; {where}"
-    return Look(State.BLOCKED if sent is None else State.FAILED, words, retry=False)
+    return _nobody_knows(words, sent)
+
+
+def _nobody_knows(words: str, sent: Sent | None) -> Look:
+    """How it ended; it is not begun again without somebody's word."""
+    if sent is None:
+        return Look(State.BLOCKED, words)
+    return Look(State.FAILED, words, verdict=Verdict.UNKNOWN, retry=False)
 
 
 def _absent(step: Step, report: WorkReport, sent: Sent | None) -> Look:
@@ -96,10 +103,10 @@ def _absent(step: Step, report: WorkReport, sent: Sent | None) -> Look:
     if sent is None:
         return Look(State.READY)
     if not sent.ambiguous:
-        return Look(State.FAILED, "was begun, and its traces on the host are gone", retry=False)
+        return _nobody_knows("was begun, and its traces on the host are gone", sent)
     if report.now_boot_id != step.params.get("boot"):
         words = "may have run: the host was rebooted since, and nothing of it is there"
-        return Look(State.FAILED, words, retry=False)
+        return _nobody_knows(words, sent)
     if not sent.settled:
         return Look(State.MOVING, "no answer came: waiting to see whether it begins")
     return Look(State.READY, "it never began")
@@ -124,7 +131,8 @@ class RebootHost:
             boot = self.machine.boot(step.subject_id)
         except SshError as error:
             look = unreachable(error, sent)
-            return replace(look, words=f"is down, or booting: {look.words}") if sent else look
+            booting = sent is not None and look.state is State.MOVING
+            return replace(look, words=f"is down, or booting: {look.words}") if booting else look
         except ApiError as error:
             return Look(State.MOVING, f"is booting: {error.message}")
         if sent is None:

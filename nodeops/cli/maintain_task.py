@@ -3,7 +3,7 @@
 import hashlib
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from nodeops.errors import (
     UsageError,
     WindowOpenError,
 )
-from nodeops.facts import DrainFacts
+from nodeops.facts import DrainFacts, Moved
 from nodeops.gather import find_host, gather_drain, gather_evidence, gather_return
 from nodeops.gather.readiness import before_of, gather_readiness
 from nodeops.inventory import Place
@@ -38,7 +38,7 @@ from nodeops.maintaining import MaintainFacts, Reset
 from nodeops.maintaining import Task as HostTask
 from nodeops.outcome import Outcome, ServerResult, StepResult, StepState
 from nodeops.plan import Action as ServerAction
-from nodeops.plan import Finding, Json, Level, Plan, Step
+from nodeops.plan import Finding, Json, Level, Plan, Step, Verdict
 from nodeops.readiness import Check
 from nodeops.report.figures import count
 from nodeops.runbooks.drain import replace_target
@@ -111,9 +111,9 @@ class Maintain(Task[MaintainFacts]):
                 f"{self.host}: no fence command is configured",
                 hint="Write nodeops_fence_command in the inventory, or use --pause and do it by hand.",
             )
-        rows = {row.step.id: row.state for row in journal.steps(before.id)} if before else {}
-        sent = frozenset(key for key, state in rows.items() if state in OPEN)
-        done = frozenset(key for key, state in rows.items() if state in ENDED)
+        rows = journal.steps(before.id) if before else ()
+        sent = frozenset(row.step.id for row in rows if row.state in OPEN)
+        done = frozenset(row.step.id for row in rows if row.state in ENDED)
         learnt = journal.learnt(key)
         also = [server.id for server in before.plan.servers] if before and not done else ()
         drain = gather_drain(view, self.host, host_settings(desk), learnt, also=also)
@@ -126,8 +126,9 @@ class Maintain(Task[MaintainFacts]):
             hooks_after=_filled((*self.after, place.after_maintenance or ""), place),
             done=done,
             sent=sent,
-            failed=frozenset(key for key, state in rows.items() if state is StepState.FAILED),
-            away=self._away(desk, key) if before or not drain.host.enabled else None,
+            failed=frozenset(row.step.id for row in rows if row.state is StepState.FAILED),
+            unknown=frozenset(row.step.id for row in rows if row.result.verdict is Verdict.UNKNOWN),
+            away=self._away(desk, key, before) if before or not drain.host.enabled else None,
         )
 
     def _look(self, desk: Desk, before: RunInfo | None) -> tuple[Condition | None, Before | None]:
@@ -139,11 +140,30 @@ class Maintain(Task[MaintainFacts]):
             raise ApiError(facts.why_unseen("host"))
         return facts.condition, before_of(facts) if before is None else None
 
-    def _away(self, desk: Desk, key: str) -> DrainFacts | None:
-        moved = desk.journal().moved_away(key, self.host) if self.options.manners.give_back else ()
+    def _away(self, desk: Desk, key: str, before: RunInfo | None) -> DrainFacts | None:
+        """What was moved away, by this run and by a drain before it."""
+        if not self.options.manners.give_back:
+            return None
+        moved = {each.server_id: each for each in desk.journal().moved_away(key, self.host)}
+        for each in self._arrived(desk, before):
+            moved.setdefault(each.server_id, each)
         if not moved:
             return None
-        return gather_return(desk.world(), self.host, moved, host_settings(desk))
+        return gather_return(desk.world(), self.host, tuple(moved.values()), host_settings(desk))
+
+    def _arrived(self, desk: Desk, before: RunInfo | None) -> Iterator[Moved]:
+        """Servers whose move was sent and not seen to end, and which are elsewhere now."""
+        if before is None:
+            return
+        states = {server.id: server.state for server in desk.journal().servers(before.id)}
+        for row in desk.journal().steps(before.id):
+            step = row.step
+            if row.state not in OPEN or step.source != self.host:
+                continue
+            server = desk.world().server(step.subject_id)
+            if server is not None and server.host not in {None, self.host}:
+                state = states.get(server.id, {})
+                yield Moved(server.id, server.name, self.host, str(server.host), dict(state))
 
     def plan(self, facts: MaintainFacts) -> Plan:
         for name in self.options.move.to:

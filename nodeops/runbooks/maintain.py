@@ -110,7 +110,8 @@ class _Window:
             if server.host == self.host and not self.over
         )
         disable: tuple[Step, ...] = ()
-        if facts.host.enabled and not self.over and not self.options.manners.finish:
+        enabling = f"enable-service:{self.host}" in self.facts.sent | self.facts.done
+        if facts.host.enabled and not enabling and not self.options.manners.finish:
             disable = (_plain("disable-service", self.host, "nothing new shall land on it", 1.0),)
         return Plan(RUNBOOK, self.host, cloud_key(facts.identity), {}, disable, servers)
 
@@ -174,7 +175,8 @@ class _Window:
     def _command(self, task: Task, times: Times) -> Step:
         key = hashlib.sha256("\0".join((*task.argv, task.script_sha256)).encode()).hexdigest()[:8]
         step_id = f"work:{self.host}:{key}"
-        again = self.options.manners.again or step_id in self.facts.failed
+        known_bad = step_id in self.facts.failed - self.facts.unknown
+        again = self.options.manners.again or known_bad
         return Step(
             id=step_id,
             action="work",

@@ -12,6 +12,19 @@ from nodeops.plan import Finding, Level, Plan
 FAILED = "window-failed"
 BAD = frozenset({StepState.FAILED, StepState.UNKNOWN, StepState.BLOCKED, StepState.SENT})
 GOOD = frozenset({StepState.DONE, StepState.SKIPPED})
+BEFORE_FINISH = frozenset(
+    {
+        "disable-service",
+        "stop-compute",
+        "keep-stopped",
+        "work",
+        "pause-for-work",
+        "wait-host",
+        "reboot-host",
+        "power-cycle-host",
+    }
+)
+"""Steps that somebody saw to otherwise, where only what comes after the work was asked for."""
 TOLD = frozenset({"work", "reboot-host", "power-cycle-host", "wait-ready", "stop-compute"})
 """Steps of which the report says how they ended."""
 NEXT = {
@@ -60,7 +73,8 @@ def judge_window(
     plan: Plan, results: Sequence[StepResult], host: Host | None, service: Service | None
 ) -> tuple[Finding, ...]:
     """How the host's own steps ended, and how it stands when one of them did not end well."""
-    own = [each for each in results if each.subject_id == plan.host]
+    given_up = BEFORE_FINISH if plan.options.get("finish") else frozenset()
+    own = [each for each in results if each.subject_id == plan.host and each.action not in given_up]
     failed = _failed(own)
     found = list(_told(plan.host, own))
     if failed is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -19,15 +20,15 @@ ROOT = Path(os.environ.get("NODEOPS_WORK_DIR") or "/var/lib/nodeops/work")
 TAIL = 2000
 SOON = 10.0
 """Seconds in which what was begun has written down who runs it."""
-RUNNER = """
-cd / || exit 1
-echo "$$ $(cut -d' ' -f22 /proc/$$/stat)" > "$1/pid.new" && mv "$1/pid.new" "$1/pid"
-dir=$1; shift
-"$@" > "$dir/out" 2>&1 < /dev/null
+RUNNER = """cd / || exit 1
+dir={folder}
+echo "$$ $(cut -d' ' -f22 /proc/$$/stat)" > "$dir/pid.new" && mv "$dir/pid.new" "$dir/pid"
+{command} > "$dir/out" 2>&1 < /dev/null
 code=$?
 echo "$code $(date +%s)" > "$dir/exit.new" && sync "$dir/exit.new" && mv "$dir/exit.new" "$dir/exit"
 sync "$dir"
 """
+"""A file of its own, since systemd-run expands `$` in what it is given."""
 
 
 def boot_id() -> str:
@@ -62,15 +63,16 @@ def begin(said: Dict[str, Any]) -> Dict[str, Any]:
             script.chmod(0o700)
             first = said["script"].startswith("#!")
             argv = [str(script) if first else "/bin/sh", *([] if first else [str(script)]), *argv]
-        keep(folder / "argv", json.dumps(argv))
+        words = " ".join(map(shlex.quote, argv))
+        keep(folder / "run", RUNNER.format(folder=shlex.quote(str(folder)), command=words))
         keep(folder / "begun", "{} {}".format(boot_id(), time.time()))
-    launch(said["id"], folder, argv)
+    launch(said["id"], folder)
     return {"begun": True}
 
 
-def launch(name: str, folder: Path, argv: "list[str]") -> None:
+def launch(name: str, folder: Path) -> None:
     """As a unit of its own where there is systemd: a connection that ends takes nothing with it."""
-    command = ["/bin/sh", "-c", RUNNER, "nodeops-work", str(folder), *argv]
+    command = ["/bin/sh", str(folder / "run")]
     environment = {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
         "LANG": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", "NODEOPS_WORK": name,

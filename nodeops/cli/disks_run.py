@@ -23,8 +23,6 @@ from nodeops.runbooks.disks import SERVER, DisksFacts, DisksOptions, Item, plan_
 from nodeops.runbooks.options import cloud_key
 
 INSTANCES = "/var/lib/nova/instances"
-MOST_DELETED = 500
-"""So many directories of no living server are asked about one by one."""
 MIB = 2**20
 
 
@@ -97,7 +95,7 @@ class Disks:
     def _unlisted(self, survey: Survey, servers: Mapping[str, Server]) -> dict[str, Server]:
         names = (SERVER.fullmatch(entry.name) for entry in survey.entries)
         unknown = sorted({match[1] for match in names if match and match[1] not in servers})
-        asked = {each: self.gone(self.desk, each) for each in unknown[:MOST_DELETED]}
+        asked = {each: self.gone(self.desk, each) for each in unknown}
         return {each: server for each, server in asked.items() if server is not None}
 
     def _others(self, host: str) -> Mapping[str, Use | str]:

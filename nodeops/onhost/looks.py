@@ -104,6 +104,7 @@ def _launch(folder: Folder, agent: str) -> None:
     if Path("/run/systemd/system").is_dir() and (starter := find("systemd-run")):
         rules = ("KillMode=process", "Restart=on-failure", "RestartSec=1", "TimeoutStopSec=90")
         options = [word for rule in rules for word in ("--property", rule)]
+        options.append("--setenv=PATH=" + environment()["PATH"])
         unit = f"nodeops-inspect-{folder.server[:8]}-{time.time():.0f}"
         if run([starter, "--quiet", "--collect", "--unit", unit, *options, *words], seconds=SHORT).code == 0:
             return

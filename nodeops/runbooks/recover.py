@@ -95,6 +95,7 @@ def plan_recover(facts: RecoverFacts, options: RecoverOptions) -> Plan:
     steps = [step for case in cases for step in (*case.steps, *volumes.steps_of(case))]
     findings = (*_findings(facts, options, cases), *volumes.findings)
     at_once = max(1, options.move.parallel or PARALLEL)
+    each = [sum(step.expected_seconds for step in case.steps) for case in cases]
     return Plan(
         runbook=RUNBOOK,
         host=facts.host.name,
@@ -103,7 +104,7 @@ def plan_recover(facts: RecoverFacts, options: RecoverOptions) -> Plan:
         steps=tuple(steps),
         servers=tuple(case.server_plan() for case in cases),
         findings=findings,
-        expected_seconds=sum(step.expected_seconds for step in steps) / at_once,
+        expected_seconds=max(sum(each) / at_once, max(each, default=0.0)),
     )
 
 

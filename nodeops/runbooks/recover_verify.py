@@ -13,6 +13,7 @@ from nodeops.signatures import Rank, Signature, explain
 LONGEST_LINE = 300
 GOOD = frozenset({StepState.DONE, StepState.SKIPPED})
 NOT_BEGUN = frozenset({StepState.PENDING, StepState.SENT})
+_BARE = re.compile(r"(?:^|: )\w*(?:Error|Exception|NotFound)$")
 _GRAVE = re.compile(r"\b(?:ERROR|CRITICAL)\b")
 _HEAD = re.compile(r"^.*?\[(?:None )?req-[^\]]*\] (?:\[instance: [^\]]*\] ?)?")
 
@@ -34,6 +35,8 @@ def _judge(
     server = evidence.servers.get(planned.id)
     mine = [each for each in results if each.subject_id == planned.id]
     verdict, reason = _verdict(plan, planned, server, mine, evidence)
+    if verdict is Verdict.LEFT and planned.id in evidence.traces:
+        reason = _with_line(reason, evidence.traces[planned.id])
     findings = _findings(plan, planned, verdict, mine, evidence) if server is not None else ()
     return ServerResult(
         id=planned.id,
@@ -78,6 +81,12 @@ def _of_guest(server: Server, mine: Sequence[StepResult], evidence: RecoverEvide
     if server.vm_state == "active" and (not words or "runs on" in words):
         words = "was started, and its guest does not run any more"
     return Verdict.LEFT, words or f"is {server.status}, and its guest does not run"
+
+
+def _with_line(reason: str, trace: Trace) -> str:
+    """Nova tells of some errors only the class (`nova/compute/utils.py`, exception_to_dict)."""
+    line, _ = telling(trace.lines)
+    return f"{reason}: {line}" if line and _BARE.search(reason) else reason
 
 
 def up(server: Server, evidence: RecoverEvidence) -> bool:

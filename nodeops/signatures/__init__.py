@@ -9,12 +9,13 @@ from nodeops.signatures.networks import NETWORKS
 from nodeops.signatures.scheduling import SCHEDULING
 from nodeops.signatures.services import SERVICES
 from nodeops.signatures.signature import Rank, Signature, best
+from nodeops.signatures.starts import STARTS
 from nodeops.signatures.storage import STORAGE
 from nodeops.signatures.symptoms import SYMPTOMS
 
 __all__ = ["SIGNATURES", "Rank", "Signature", "explain"]
 
-SIGNATURES = (*SCHEDULING, *MIGRATIONS, *NETWORKS, *STORAGE, *HOSTS, *SERVICES, *SYMPTOMS)
+SIGNATURES = (*SCHEDULING, *MIGRATIONS, *NETWORKS, *STARTS, *STORAGE, *HOSTS, *SERVICES, *SYMPTOMS)
 """The more telling of two that match one line stands first, or has the higher rank."""
 
 

@@ -73,7 +73,7 @@ def test_each_server_gets_what_it_needs(bed: Bed) -> None:
     bed.until(lambda: boots(bed, undefined) == 2)
     assert "panicked" in done.server(panicking)["reason"]
     (why,) = done.server(baseless)["findings"]
-    assert why["code"] == "disk-missing"
+    assert why["code"] == "backing-file-missing"
     assert GONE in why["words"]
     assert bed.servers()[owned]["status"] == "SHUTOFF"
 

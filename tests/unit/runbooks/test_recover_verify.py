@@ -108,6 +108,14 @@ def test_an_unknown_error_is_shown_as_it_is_with_where_to_look() -> None:
     assert "req-1" in found.hint
 
 
+def test_a_bare_class_name_is_followed_by_the_line_of_the_log() -> None:
+    failed = step("reboot-guest", StepState.FAILED, "is ERROR after the hard reboot: libvirtError", "req-1")
+    found = server(vm_state="error", status="ERROR")
+    evidence = RecoverEvidence({"s1": found}, {"s1": False}, {"s1": Trace("req-1", (NOISE, MISSING))})
+    (result,), _ = judge_recovery(PLAN, [failed], evidence)
+    assert "libvirtError: Cannot reboot instance: Could not open" in result.reason
+
+
 def test_nothing_said_is_no_diagnosis() -> None:
     assert diagnosis("c01", PLANNED, None) is None
     assert diagnosis("c01", PLANNED, Trace("req-1", (NOISE,))) is None

@@ -156,7 +156,3 @@ class GuestHosts(Protocol):
     """Hosts themselves. None from a host that the inventory does not have; `SshError` when it is silent."""
 
     def agent(self, host: str, server_id: str) -> AgentReading | None: ...
-
-    def told(self, host: str, request_id: str) -> tuple[str, ...] | None:
-        """What nova-compute's log has of this request, warnings and all."""
-        ...

@@ -10,7 +10,8 @@ from nodeops.errors import UnknownServerError
 from nodeops.facts import Server
 from nodeops.following import Sighting
 from nodeops.snapshots import AgentReading, Image, SnapshotState, Subject
-from tests.fake_nova import FakeNova
+from nodeops.tracing import Found, LogLine, Wanted
+from tests.fake_nova import EPOCH, FakeNova
 from tests.fake_refusal import refuse
 
 READY = AgentReading(device=True, connected=True, answers=True, freezes=True)
@@ -176,7 +177,6 @@ class FakeSnapshots:
 @dataclass
 class FakeGuestHosts:
     reading: AgentReading | None = READY
-    log: tuple[str, ...] | None = ("INFO nova.compute.manager Took 2.04 seconds to snapshot",)
     error: Exception | None = None
 
     def agent(self, host: str, server_id: str) -> AgentReading | None:  # noqa: ARG002 - all are alike
@@ -184,10 +184,25 @@ class FakeGuestHosts:
             raise self.error
         return self.reading
 
-    def told(self, host: str, request_id: str) -> tuple[str, ...] | None:  # noqa: ARG002 - likewise
-        if self.error is not None:
-            raise self.error
-        return self.log
+
+@dataclass
+class FakeLogs:
+    """What each host's log has of the request."""
+
+    lines: dict[str, tuple[LogLine, ...]] = field(default_factory=lambda: {"c01": (said("c01", "Took"),)})
+    error: str = ""
+    asked: list[tuple[str, Wanted]] = field(default_factory=list)
+
+    def hosts(self) -> tuple[str, ...]:
+        return tuple(self.lines)
+
+    def search(self, host: str, wanted: Wanted) -> Found:
+        self.asked.append((host, wanted))
+        return Found(host, error=self.error) if self.error else Found(host, self.lines.get(host, ()))
+
+
+def said(host: str, words: str, level: str = "INFO") -> LogLine:
+    return LogLine(EPOCH, host, "nova-compute", level, "nova.virt.libvirt.driver", words)
 
 
 @dataclass

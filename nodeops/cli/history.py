@@ -3,7 +3,7 @@
 from nodeops.cli.desk import Desk
 from nodeops.cli.exit_codes import ending
 from nodeops.cli.output import Format, document, text
-from nodeops.cli.task import task_of
+from nodeops.cli.task import own_command, task_of
 from nodeops.engine.journal import Journal, RunInfo, RunState
 from nodeops.errors import UnknownRunError
 from nodeops.outcome import Outcome
@@ -106,8 +106,13 @@ def _standing(run: RunInfo, outcome: Outcome) -> str:
     """How it stands, in a sentence."""
     if run.unfinished and run.owner_alive and run.owner:
         return f"{run.owner.words} works on it since {moment(run.owner_since)}"
+    if run.unfinished and own_command(run.runbook):
+        return f"not finished: the same command goes on with it: {run.command}"
     if run.unfinished:
         return f"not finished: nodeops resume {run.id} goes on with it"
+    if own_command(run.runbook):
+        said = next((server.reason for server in outcome.servers if server.reason), "")
+        return said or ("done" if not run.exit_code else f"ended with exit code {run.exit_code}")
     error = ending(outcome)
     if run.state == RunState.SUPERSEDED:
         return f"given up: another runbook began on {run.host}"

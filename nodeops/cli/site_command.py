@@ -110,6 +110,13 @@ class Timed:
         return f"exit code {self.code}"
 
 
+def start(
+    commands: Commands, words: str, environment: Mapping[str, str], seconds: float, now: float
+) -> Timed:
+    """Raises `OSError` when the system cannot start it."""
+    return Timed(commands.start(words, environment), now, seconds)
+
+
 def wait_for(running: Running, seconds: float) -> int | None:
     """Its exit code, None when it does not end in time; where there is no loop left to look from."""
     deadline = time.monotonic() + seconds

@@ -9,12 +9,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nodeops.cli.site_command import Timed
+from nodeops.cli import snapshot_evidence as evidence
+from nodeops.cli.site_command import Timed, start
 from nodeops.cli.snapshot_journal import AFTER, BEFORE, IMAGE, PRUNE, Entry, Past
-from nodeops.cli.snapshot_orders import Bench, Item, Orders, Stage
-from nodeops.errors import ApiError, FailedError, HostBusyError, NodeopsError, OutcomeUnknownError
+from nodeops.cli.snapshot_orders import Bench, Item, Orders, Stage, environment
+from nodeops.errors import ApiError, HostBusyError, NodeopsError
 from nodeops.facts import Server
-from nodeops.outcome import ServerResult, StepState
+from nodeops.outcome import StepState
 from nodeops.plan import Verdict
 from nodeops.report.figures import duration
 from nodeops.runbooks.snapshot import (
@@ -22,16 +23,18 @@ from nodeops.runbooks.snapshot import (
     DiskPhase,
     disk_budget,
     kept,
-    surplus,
     telling,
     unimageable,
     upload_budget,
 )
 from nodeops.snapshots import OF_RUN, OF_SERVER, UNDER_NAME, Consistency, Image
+from nodeops.tracing import LogLine
 
+TELL_SECONDS = 30.0
+"""Between two lines about an upload that goes on."""
 GONE_LOOKS = 3
 """So often an image is looked for in vain, or found waiting with nobody at work, before that is believed."""
-CREATING, AVAILABLE, ACTIVE = "creating", "available", "active"
+CREATING, ACTIVE = "creating", "active"
 UNDER_WAY, LOST = frozenset({"saving", "importing"}), frozenset({"killed", "deleted", "pending_delete"})
 
 
@@ -72,7 +75,11 @@ class Job:
     _disk: DiskPhase = field(default_factory=DiskPhase)
     _misses: int = 0
     _waits_for: str = ""
+    _told: str = ""
+    _told_at: float = 0.0
     _stopping: bool = False
+    _since: float = float("inf")
+    """When the request was made at the earliest."""
 
     @property
     def ended(self) -> bool:
@@ -82,20 +89,6 @@ class Job:
     def hurried(self) -> bool:
         """Somebody's application may be standing still."""
         return self.stage in {Stage.PAYING, Stage.BEFORE, Stage.ASKED, Stage.DISK, Stage.CLOSING}
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """For --before and --after."""
-        addresses = self.item.subject.addresses
-        return {
-            "NODEOPS_SERVER": self.server.name,
-            "NODEOPS_SERVER_ID": self.server.id,
-            "NODEOPS_HOST": self.server.host or "",
-            "NODEOPS_ADDRESS": next(iter(addresses), ""),
-            "NODEOPS_ADDRESSES": " ".join(addresses),
-            "NODEOPS_IMAGE": self.item.name,
-            "NODEOPS_IMAGE_ID": self.image_id,
-        }
 
     def seconds(self, begin: str, end: str) -> float | None:
         """Between two moments that were seen."""
@@ -155,11 +148,14 @@ class Job:
     def _take_up(self, past: Past) -> None:
         """What an earlier run left goes first: an image that is being made, a command that is owed."""
         self.owed, self.request_id, self.early = past.owed, past.request_id, past.early
+        self._since = past.began
         if not self._open(past):
             return
         self._say(f"goes on with run {past.run_id}")
         try:
-            self.image_id = self._made_by(past.run_id) if past.asked else ""
+            self.image_id = (
+                evidence.made_by(self.bench.world, self.server.id, past.run_id) if past.asked else ""
+            )
         except ApiError as error:
             self._run_after()
             self._end(Verdict.UNKNOWN, error.message)
@@ -178,7 +174,7 @@ class Job:
             self._fail(words)
             return
         self._finish(Verdict.LEFT, words)
-        self.entry, self.after = None, None
+        self.entry, self.after, self.request_id = None, None, ""
         self.times.pop("after", None)
         self.item = replace(self.item, past=None)
         self.stage = Stage.WAITING
@@ -193,7 +189,7 @@ class Job:
         self._entered.sending(BEFORE)
         self.times["before"] = self._now()
         self._say(f"--before: {self.orders.before}")
-        self.before = self._run(self.orders.before)
+        self.before = self._command(self.orders.before)
         self.stage = Stage.BEFORE
 
     def _see_before(self) -> None:
@@ -225,6 +221,7 @@ class Job:
 
     def _begin_disk(self) -> None:
         self.times["asked"] = self._now()
+        self._since = min(self._since, self._now())
         self._disk = DiskPhase(at_once=self.orders.at_once)
 
     def _see_answer(self) -> None:
@@ -243,7 +240,11 @@ class Job:
         """Nova's 500 may be a refusal to go on without the agent, or an answer that got lost."""
         self.request_id = getattr(error, "request_id", None) or ""
         try:
-            self.image_id = self._made_by(self.run_id) if getattr(error, "ambiguous", False) else ""
+            self.image_id = (
+                evidence.made_by(self.bench.world, self.server.id, self.run_id)
+                if getattr(error, "ambiguous", False)
+                else ""
+            )
         except ApiError:
             self._run_after()
             self._end(Verdict.UNKNOWN, error.message)
@@ -316,15 +317,24 @@ class Job:
         else:
             if self._complete() or self._vanished():
                 self.times["image"] = now
-                self._call = self.bench.background.submit(self._log)
+                submit = self.bench.background.submit
+                self._call = submit(evidence.log_of, self.bench, self.item, self.request_id, self._since)
                 self.stage = Stage.CHECK
                 return
+        self._tell_upload(now)
         if self._after_runs:
             return
         if self._stopping:
             self._end(Verdict.UNKNOWN, f"interrupted; nova goes on with image {self.image_id}")
         elif now - self.times["disk"] > upload_budget(self.server):
             self._end(Verdict.UNKNOWN, f"image {self.image_id} is not complete after its time")
+
+    def _tell_upload(self, now: float) -> None:
+        """Glance tells no bytes of an upload: its state, and every now and then the time."""
+        status = self.image.status if self.image else ""
+        if status and (status != self._told or now - self._told_at >= TELL_SECONDS):
+            self._told, self._told_at = status, now
+            self._say(f"image is {status}, {duration(now - self.times['disk'])} since the disk phase")
 
     def _complete(self) -> bool:
         return self.image is not None and self.image.status == ACTIVE
@@ -340,21 +350,12 @@ class Job:
 
     # -- afterwards
 
-    def _log(self) -> Sequence[str] | None:
-        """What nova-compute's log has of it; None when nobody could look."""
-        host = self.item.server.host
-        if host is None or not self.request_id or self.item.promise.volume_backed:
-            return None
-        try:
-            return self.bench.hosts.told(host, self.request_id)
-        except NodeopsError as error:
-            self.notes.append(f"log of nova-compute was not read: {error.message}")
-            return None
-
     def _see_log(self) -> None:
         if self._call is None or not self._call.done():
             return
-        log: Sequence[str] | None = self._call.result()
+        log: Sequence[LogLine] | None
+        log, silent = self._call.result()
+        self.notes += silent
         if not self._complete():
             self._never_came(log)
             return
@@ -365,7 +366,11 @@ class Job:
             self.wrong.append(f"image is crash-consistent only: {why}")
         elif why:
             self.notes.append(why)
-        lost = self._lost_volumes()
+        try:
+            lost = evidence.lost_volumes(self.bench.world, self.image)
+        except ApiError as error:
+            lost = ""
+            self.wrong.append(f"volume snapshots could not be looked at: {error.message}")
         if lost:
             self._fail(f"image {self.image_id} is of no use: {lost}")
             return
@@ -374,7 +379,7 @@ class Job:
         self._prune()
         self._end(Verdict.DONE, "")
 
-    def _never_came(self, log: Sequence[str] | None) -> None:
+    def _never_came(self, log: Sequence[LogLine] | None) -> None:
         """The task ended as if all were well: only the log has a reason."""
         said = telling(log or ())
         host = self.item.server.host
@@ -382,31 +387,15 @@ class Job:
         why = f"log of nova-compute: {said}" if said else where
         self._fail(f"image {self.image_id} never appeared, nova gave it up in silence; {why}")
 
-    def _lost_volumes(self) -> str:
-        """What is wrong with the volume snapshots that the image is made of; empty when nothing is."""
-        wanted = self.image.volume_snapshots if self.image else ()
-        try:
-            states = self.bench.world.volume_snapshots(wanted)
-        except ApiError as error:
-            self.wrong.append(f"volume snapshots could not be looked at: {error.message}")
-            return ""
-        missing = sorted(set(wanted) - {each.id for each in states})
-        bad = [f"volume snapshot {each.id} is {each.status}" for each in states if each.status != AVAILABLE]
-        return ", ".join(bad + [f"volume snapshot {each} does not exist" for each in missing])
-
     def _prune(self) -> None:
         """What is too many; not when the new one is not as it should be."""
         if self.orders.keep is None or self.wrong:
             return
-        world = self.bench.world
         self._entered.sending(PRUNE)
         try:
-            for image in surplus(world.images_of(self.server.id), self.orders.keep, self.server.id):
-                world.delete_image(image.id)
+            for image in evidence.prune(self.bench.world, self.server.id, self.orders.keep):
                 self.pruned.append(image.name)
                 self._say(f"image {image.name} ({image.id}) deleted: --keep {self.orders.keep}")
-                for each in image.volume_snapshots:
-                    world.delete_volume_snapshot(each)
         except ApiError as error:
             self.wrong.append(f"images that are too many are left: {error.message}")
         state = StepState.FAILED if self.wrong else StepState.DONE
@@ -418,23 +407,33 @@ class Job:
         """Start it, once."""
         if not self.owed or self.after is not None:
             return
-        words, self.owed = self.owed, ""
-        self._say(f"--after: {words}")
+        words = self.owed
         try:
             self._entered.sending(AFTER)
         finally:
             # Also when the journal cannot be written: the application has to run again.
-            self.after = self._run(words)
-            if self.after is None:
-                self.wrong.append("--after could not be started")
+            self.pay_now()
+        self._say(f"--after: {words}")
 
     def pay_now(self) -> bool:
         """The last resort, without a look at anything. Returns whether there was something to start."""
         if not self.owed or self.after is not None:
             return False
-        words, self.owed = self.owed, ""
-        self.after = self._run(words)
+        # It counts as owed until it was started: rather twice than never.
+        self.after = self._command(self.owed)
+        self.owed = ""
+        if self.after is None:
+            self.wrong.append("--after could not be started")
         return True
+
+    def _command(self, words: str) -> Timed | None:
+        """None when the system cannot start it."""
+        around = environment(self.server, self.item.subject, self.item.name, self.image_id)
+        try:
+            return start(self.bench.commands, words, around, self.orders.command_seconds, self._now())
+        except OSError as error:
+            self.notes.append(f"{words}: {(error.strerror or str(error)).lower()}")
+            return None
 
     @property
     def _after_runs(self) -> bool:
@@ -449,15 +448,6 @@ class Job:
         self._entered.ended(AFTER, state, "" if ran.ok else ran.words, ran.ended - ran.began)
         if not ran.ok:
             self.wrong.append(f"--after: {ran.words}")
-
-    def _run(self, words: str) -> Timed | None:
-        """None when the system cannot start it."""
-        try:
-            running = self.bench.commands.start(words, self.environment)
-        except OSError as error:
-            self._say(f"cannot be started: {error}")
-            return None
-        return Timed(running, self._now(), self.orders.command_seconds)
 
     # -- the end
 
@@ -477,21 +467,9 @@ class Job:
         self.stage = Stage.ENDED
 
     def _finish(self, verdict: Verdict, words: str) -> None:
-        if self.entry is None:
-            return
-        seconds = self.seconds("asked", "image") or 0.0
-        result = ServerResult(
-            self.server.id,
-            self.server.name,
-            "snapshot",
-            verdict,
-            self.server.host,
-            words,
-            self.request_id,
-            round(seconds, 3),
-        )
-        codes = {Verdict.DONE: 0, Verdict.UNKNOWN: OutcomeUnknownError.exit_code}
-        self.entry.finish(result, codes.get(verdict, FailedError.exit_code))
+        if self.entry is not None:
+            seconds = self.seconds("asked", "image") or 0.0
+            self.entry.finish(verdict, words, self.request_id, seconds, wrong=bool(self.wrong))
 
     # -- inside
 
@@ -508,11 +486,6 @@ class Job:
             return False
         self.run_id = self.entry.id
         return True
-
-    def _made_by(self, run_id: str) -> str:
-        """The image that a run has asked for, empty when there is none. Raises `ApiError`."""
-        images = self.bench.world.images_of(self.server.id)
-        return next((image.id for image in images if image.properties.get(OF_RUN) == run_id), "")
 
     @property
     def _entered(self) -> Entry:

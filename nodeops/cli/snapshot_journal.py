@@ -7,7 +7,7 @@ from nodeops.cli.perform import command_line
 from nodeops.engine.clock import Clock
 from nodeops.engine.journal import RunInfo, Who
 from nodeops.engine.record import RunRecord
-from nodeops.errors import HostBusyError
+from nodeops.errors import FailedError, HostBusyError, NotVerifiedError, OutcomeUnknownError
 from nodeops.facts import Server
 from nodeops.outcome import Outcome, ServerResult, StepResult, StepState
 from nodeops.plan import Action, Json, Plan, Risk, ServerPlan, Step, Verdict
@@ -29,6 +29,7 @@ class Past:
     owed: str
     """The command that is to be run once Nova is done with the disk; empty when it was run."""
     request_id: str = ""
+    began: float = 0.0
     early: bool = False
     """That command was run while Nova still read the disk."""
 
@@ -55,6 +56,7 @@ class Ledger:
             asked=IMAGE in touched or bool(options.get("asked")),
             owed="" if paid or not owed else str(options.get(AFTER) or ""),
             request_id=rows[IMAGE].request_id if IMAGE in rows else "",
+            began=info.started,
             early=paid and states.get(IMAGE) is StepState.UNKNOWN,
         )
 
@@ -139,13 +141,25 @@ class Entry:
     def note(self, words: str) -> None:
         self.record.note(RUNBOOK, words)
 
-    def finish(self, result: ServerResult, exit_code: int) -> None:
+    def finish(self, verdict: Verdict, words: str, request_id: str, seconds: float, *, wrong: bool) -> None:
         """The run is over; one whose end was not seen is left for the next command to finish."""
+        server = self.plan.servers[0]
+        result = ServerResult(
+            server.id,
+            server.name,
+            RUNBOOK,
+            verdict,
+            reason=words,
+            request_id=request_id,
+            seconds=round(seconds, 3),
+        )
         outcome = Outcome(self.id, self.plan, (result,), started=self.began, ended=self.clock.now())
-        if result.verdict is Verdict.UNKNOWN:
-            self.record.leave(exit_code, result.reason, outcome)
+        if verdict is Verdict.UNKNOWN:
+            self.record.leave(OutcomeUnknownError.exit_code, words, outcome)
+        elif verdict is Verdict.DONE:
+            self.record.finish(outcome, NotVerifiedError.exit_code if wrong else 0)
         else:
-            self.record.finish(outcome, exit_code)
+            self.record.finish(outcome, FailedError.exit_code)
 
     def _step(self, action: str) -> Step | None:
         return next((step for step in self.plan.steps if step.action == action), None)

@@ -1,6 +1,6 @@
 """What one command of `nodeops snapshot` asks for, and what it works with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,6 +11,7 @@ from nodeops.cli.snapshot_journal import Ledger, Past
 from nodeops.engine.clock import Clock
 from nodeops.facts import Server
 from nodeops.snapshots import GuestHosts, Promise, SnapshotWorld, Subject
+from nodeops.tracing import Logs
 
 
 class Stage(StrEnum):
@@ -78,3 +79,19 @@ class Bench:
     clock: Clock
     say: Callable[[str, str], None]
     """Tells words about a server, by its name."""
+    logs: Logs | None = None
+    controllers: tuple[str, ...] = ()
+    """Hosts of the inventory that are no compute hosts: there is the log of Nova's API."""
+
+
+def environment(server: Server, subject: Subject, image_name: str, image_id: str) -> Mapping[str, str]:
+    """For --before and --after; the image has no id before it was asked for."""
+    return {
+        "NODEOPS_SERVER": server.name,
+        "NODEOPS_SERVER_ID": server.id,
+        "NODEOPS_HOST": server.host or "",
+        "NODEOPS_ADDRESS": next(iter(subject.addresses), ""),
+        "NODEOPS_ADDRESSES": " ".join(subject.addresses),
+        "NODEOPS_IMAGE": image_name,
+        "NODEOPS_IMAGE_ID": image_id,
+    }

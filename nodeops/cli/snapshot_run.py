@@ -37,6 +37,7 @@ from nodeops.report.figures import count
 from nodeops.report.snapshot_view import Made, Wanted
 from nodeops.runbooks.snapshot import image_names, promise, unimageable
 from nodeops.snapshots import AgentReading, GuestHosts, SnapshotWorld
+from nodeops.tracing import Logs
 from nodeops.tracking import Following
 
 HURRY, LEISURE = 0.5, 2.0
@@ -68,6 +69,9 @@ class Places:
     world: SnapshotWorld
     hosts: GuestHosts
     commands: Commands = field(default_factory=SiteCommands)
+    logs: Logs | None = None
+    controllers: tuple[str, ...] = ()
+    """Hosts of the inventory that are no compute hosts."""
 
 
 def snapshot(desk: Desk, wish: Wish, manner: Manner) -> int:
@@ -75,9 +79,13 @@ def snapshot(desk: Desk, wish: Wish, manner: Manner) -> int:
     from nodeops.clients.guest_hosts import SshGuestHosts
     from nodeops.clients.snapshot_images import SnapshotImages
 
+    computes = desk.cloud().hosts()
     if wish.host is not None:
-        find_host(wish.host, desk.cloud().hosts())
-    places = Places(SnapshotImages(desk.cloud()), SshGuestHosts(desk.inventory()))
+        find_host(wish.host, computes)
+    logs = desk.logs()
+    others = set(logs.hosts() if logs else ()) - {host.name for host in computes}
+    guests = SshGuestHosts(desk.inventory())
+    places = Places(SnapshotImages(desk.cloud()), guests, logs=logs, controllers=tuple(sorted(others)))
     with Stop().listening() as stop, ThreadPoolExecutor(max(AT_ONCE, 2 * wish.parallel)) as pool:
         return Snapshots(desk, wish, manner, places, desk.clock(stop), stop, pool).run()
 
@@ -208,6 +216,8 @@ class Snapshots:
             Ledger(self.desk),
             self.clock,
             self._say,
+            self.places.logs,
+            self.places.controllers,
         )
         return [Job(item, self.wish.orders, bench, item.server) for item in todo]
 
@@ -233,9 +243,8 @@ class Snapshots:
         try:
             yield
         finally:
-            for job in jobs:
-                if job.pay_now():
-                    self._say(job.server.name, f"--after was started: {self.wish.orders.after}")
+            for job in [job for job in jobs if job.pay_now()]:
+                self._say(job.server.name, "--after was started; how it ended is not looked at any more")
 
     def _rest(self, seconds: float) -> None:
         """A signal ends one sleep; those after it are needed all the same, or this were a busy loop."""

@@ -124,9 +124,14 @@ TASKS: Mapping[str, str] = {
 """By the name of the runbook; imported when needed."""
 
 
+def own_command(runbook: str) -> bool:
+    """Whether a run of it is gone on with by giving its command again, and by nothing else."""
+    return runbook.startswith("address-") or runbook == "snapshot"
+
+
 def task_class(runbook: str) -> "type[Task[Any]]":
     """Raises `UsageError` for a runbook this nodeops does not know."""
-    if runbook.startswith("address-") or runbook == "snapshot":
+    if own_command(runbook):
         raise UsageError(
             f"a run of {runbook.replace('-', ' ')} is gone on with by its own command",
             hint="Give the same command again: nodeops show RUN tells it.",

@@ -1,4 +1,4 @@
-"""`GuestHosts` over SSH: libvirt's own `virsh`, and the log of nova-compute."""
+"""`GuestHosts` over SSH, by libvirt's own `virsh`."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -9,22 +9,13 @@ from xml.etree import ElementTree as ET
 from nodeops.clients.shell import Answer, Command, Shell, login_of
 from nodeops.errors import ApiError
 from nodeops.inventory import Inventory, Place
-from nodeops.inventory.variables import ServiceManager
-from nodeops.log import redact
 from nodeops.snapshots import AGENT_DEVICE, AgentReading
 
-CONNECT_SECONDS, ANSWER_SECONDS, LOG_SECONDS = 6.0, 20.0, 60.0
+CONNECT_SECONDS, ANSWER_SECONDS = 6.0, 20.0
 AGENT_SECONDS = 5
 """As long as libvirt itself waits for an agent before a command (`qemu_agent.c`)."""
 VIRSH = ("virsh", "--connect", "qemu:///system")
 FREEZE = "guest-fsfreeze-freeze"
-LOGS = (
-    "/var/log/nova/nova-compute.log",
-    "/var/log/kolla/nova/nova-compute.log",
-    "/var/log/containers/nova/nova-compute.log",
-)
-"""Where packages, Kolla and TripleO have nova-compute log to."""
-MOST_LINES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +53,6 @@ class SshGuestHosts:
             frozen=_returned(status) == "frozen",
         )
 
-    def told(self, host: str, request_id: str) -> tuple[str, ...] | None:
-        """Of its files, else of the journal; both by the request's id."""
-        place = self.inventory.place(host)
-        if place is None or not request_id:
-            return None
-        with self.shell(place) as shell:
-            found = shell.run(
-                Command(("grep", "-hsF", "--", request_id, *LOGS), sudo=True, timeout=LOG_SECONDS)
-            )
-            text = found.stdout or shell.run(_journal(place, request_id)).stdout
-        lines = [redact(line) for line in text.splitlines() if request_id in line]
-        return tuple(lines[-MOST_LINES:])
-
 
 def channel(domain: str) -> tuple[bool, bool]:
     """Whether a domain has the agent's channel, and whether it is open in the guest; raises `ApiError`."""
@@ -98,26 +76,6 @@ def _asked(server_id: str, command: str) -> Command:
     words = json.dumps({"execute": command})
     argv = (*VIRSH, "qemu-agent-command", server_id, "--timeout", str(AGENT_SECONDS), words)
     return Command(argv, sudo=True, timeout=ANSWER_SECONDS)
-
-
-def _journal(place: Place, request_id: str) -> Command:
-    """Of a container its own log."""
-    unit = place.nova_compute_unit
-    if place.service_manager is ServiceManager.SYSTEMD:
-        argv: tuple[str, ...] = (
-            "journalctl",
-            "--no-pager",
-            "-o",
-            "cat",
-            "-u",
-            unit,
-            "--since",
-            "-6h",
-            f"--grep={request_id}",
-        )
-    else:
-        argv = (place.service_manager.value, "logs", "--since", "6h", unit)
-    return Command(argv, sudo=True, timeout=LOG_SECONDS)
 
 
 def _returned(answer: Answer) -> str:

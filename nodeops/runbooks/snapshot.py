@@ -1,6 +1,5 @@
 """Snapshots: what can be promised, names, which images are too many, and when Nova is done with the disk."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ from string import Formatter
 from nodeops.errors import UsageError
 from nodeops.facts import PowerState, Server
 from nodeops.following import power_name
+from nodeops.signatures import explain
 from nodeops.snapshots import (
     AGENT_DEVICE,
     AGENT_PROPERTY,
@@ -20,6 +20,7 @@ from nodeops.snapshots import (
     Promise,
     Subject,
 )
+from nodeops.tracing import LogLine
 
 IMAGEABLE = frozenset({"active", "stopped", "paused", "suspended"})
 """`nova/compute/api.py`, `snapshot` and `snapshot_volume_backed`."""
@@ -39,7 +40,6 @@ FIRST_BYTES = frozenset({"saving", "importing", "active"})
 SKIPPED = "Skipping quiescing instance"
 """`nova/virt/libvirt/driver.py`, `_live_snapshot` and `nova/compute/api.py`: only logged, even when the image
 property os_require_quiesce is set and the freeze fails after all."""
-_ERROR = re.compile(r"\b(?:ERROR|CRITICAL)\b")
 IDLE_LOOKS = 3
 """So often a server is seen without a task, though its image was asked for, before that is believed."""
 DISK_SECONDS, DISK_SECONDS_PER_GB = 600.0, 30.0
@@ -239,24 +239,33 @@ def upload_budget(server: Server) -> float:
 # -- afterwards
 
 
-def kept(promised: Promise, log: Sequence[str] | None) -> tuple[Consistency, str]:
-    """What the image is after all, and why; `log` None: nobody could look into nova-compute's log."""
+def kept(promised: Promise, log: Sequence[LogLine] | None) -> tuple[Consistency, str]:
+    """What the image is after all, and why; `log` None or empty: nobody could look at Nova's lines."""
     if promised.consistency not in {Consistency.QUIESCED, Consistency.UNKNOWN}:
         return promised.consistency, ""
     if not log:
         return promised.consistency, "nova does not tell whether the freeze worked, and its log was not read"
-    skipped = next((line for line in log if SKIPPED in line), "")
+    skipped = next((line.words for line in log if SKIPPED in line.words), "")
     if skipped:
         return Consistency.CRASH, skipped[skipped.index(SKIPPED) :].rstrip(". ")
     return Consistency.QUIESCED, ""
 
 
-def telling(log: Sequence[str]) -> str:
-    """The line that says most: an error, a skipped freeze, a warning; empty when there is none."""
-    errors = [line for line in log if _ERROR.search(line)]
-    spoken = [line for line in errors if "Error" in line or "rror from" in line]
-    skipped = [line for line in log if SKIPPED in line]
-    warnings = [line for line in log if " WARNING " in line]
-    line = next(iter([*spoken, *errors, *skipped, *warnings]), "")
-    found = line.partition("[instance: ")[2]
-    return (found.partition("] ")[2] or line).strip().rstrip(". ")
+def telling(log: Sequence[LogLine]) -> str:
+    """The line that says most, with what is known of it; empty when there is none.
+
+    An error that is known, any error, a skipped freeze, a warning.
+    """
+    errors = [_whole(line) for line in log if line.level in {"ERROR", "CRITICAL"}]
+    known = [text for text in errors if explain(text) is not None]
+    skipped = [_whole(line) for line in log if SKIPPED in line.words]
+    warnings = [_whole(line) for line in log if line.level == "WARNING"]
+    best = next(iter([*known, *errors, *skipped, *warnings]), "")
+    signature = explain(best) if best else None
+    return f"{best} ({signature.meaning})" if signature else best
+
+
+def _whole(line: LogLine) -> str:
+    """The message, and what a traceback ends with."""
+    last = line.more[-1].strip() if line.more else ""
+    return f"{line.words.strip().rstrip('. ')}{f': {last}' if last else ''}".rstrip(". ")

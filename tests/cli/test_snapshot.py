@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from nodeops.cli.conduct import resume_run
+from nodeops.cli.history import show_run
 from nodeops.cli.options import Manner
 from nodeops.cli.output import Format
 from nodeops.cli.snapshot_orders import Orders
@@ -33,7 +34,17 @@ from nodeops.errors import (
 from nodeops.snapshots import AgentReading, Image
 from tests.cli.test_conduct import FakeDesk, forget_owner
 from tests.fake_nova import FakeNova
-from tests.fake_snapshots import DISK_READ, Course, FakeCommands, FakeGuestHosts, FakeSnapshots, Inline
+from tests.fake_snapshots import (
+    DISK_READ,
+    REQUEST,
+    Course,
+    FakeCommands,
+    FakeGuestHosts,
+    FakeLogs,
+    FakeSnapshots,
+    Inline,
+    said,
+)
 from tests.fake_world import Crash, FakeWorld, small_cloud
 
 GO = Manner(yes=True, output=Format.JSON)
@@ -49,6 +60,7 @@ class Scene:
         self.nova: FakeNova = world.nova
         self.images = FakeSnapshots(world.nova)
         self.hosts = FakeGuestHosts()
+        self.logs = FakeLogs()
         self.commands = FakeCommands(world.nova)
 
     def make(self, *words: str, manner: Manner = GO, **wish: Any) -> int:
@@ -57,7 +69,7 @@ class Scene:
                 self.desk,
                 Wish(words, **wish),
                 manner,
-                Places(self.images, self.hosts, self.commands),
+                Places(self.images, self.hosts, self.commands, self.logs, ("control",)),
                 self.nova.clock,
                 stop,
                 Inline(),
@@ -199,11 +211,12 @@ def test_require_quiesce_refuses_what_nobody_can_promise(
 
 
 def test_a_host_that_is_silent_promises_nothing(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    scene.hosts.error = ApiError("c01: no answer")
+    scene.hosts.error, scene.logs.error = ApiError("c01: no answer"), "no answer"
     assert scene.make("s01") == 0
     (server,) = told(capsys)["servers"]
     assert (server["promised"], server["consistency"]) == ("unknown", "unknown")
     assert "agent not asked: c01: no answer" in server["found_out_by"]
+    assert "log of nova on c01: no answer" in server["words"]
     assert any("whether the freeze worked" in words for words in server["words"])
 
 
@@ -266,10 +279,8 @@ def test_an_after_that_fails_is_told(scene: Scene, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize("course", [Course.VANISHES, Course.IDLE])
 def test_an_image_that_never_appears_is_reported_as_that(scene: Scene, course: Course) -> None:
     scene.images.course = course
-    began = "2026-11-21 13:14:28.1 77 INFO nova.compute.manager [None req-image] [instance: s01] snapshotting"
     hook = "Error from libvirt: fsfreeze hook has failed with status 1."
-    failed = f"2026-11-21 13:14:29.1 77 ERROR nova.compute.manager [None req-image] [instance: s01] {hook}"
-    scene.hosts.log = (began, failed)
+    scene.logs.lines["c01"] = (said("c01", "instance snapshotting"), said("c01", hook, "ERROR"))
     with pytest.raises(FailedError, match=r"never appeared.*fsfreeze hook has failed with status 1"):
         scene.make("s01", orders=AROUND)
     assert scene.commands.words == ["stop", "start"]
@@ -278,7 +289,7 @@ def test_an_image_that_never_appears_is_reported_as_that(scene: Scene, course: C
 def test_a_freeze_that_failed_makes_a_promise_untrue(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    scene.hosts.log = ("… INFO nova.virt.libvirt.driver [instance: s01] Skipping quiescing instance: hook.",)
+    scene.logs.lines["c01"] = (said("c01", "Skipping quiescing instance: hook."),)
     with pytest.raises(NotVerifiedError, match="crash-consistent only: Skipping quiescing instance: hook"):
         scene.make("s01", orders=Orders(keep=1))
     assert told(capsys)["servers"][0]["consistency"] == "crash-consistent"
@@ -402,8 +413,12 @@ def test_killed_while_nova_reads_the_disk_the_next_run_finishes_it(
     assert scene.make("s01", orders=Orders()) == 0
     assert scene.commands.words == ["stop", "start"], "by the words of the run that was killed"
     assert list(scene.images.image_list) == ["image-1"]
-    assert "1 of 1" not in told(capsys)
+    assert told(capsys)["servers"][0]["consistency"] == "quiesced"
     assert scene.run_states() == ["finished"]
+    ((host, wanted),) = scene.logs.asked
+    assert (host, wanted.ids) == ("c01", (REQUEST,))
+    assert wanted.since is not None
+    assert wanted.since <= scene.desk.journal().runs()[0].started - 60
 
 
 def test_killed_before_an_image_was_made_the_next_run_pays_and_begins_anew(scene: Scene) -> None:
@@ -436,13 +451,27 @@ def test_somebody_else_makes_an_image_of_it(scene: Scene) -> None:
         scene.make("s01", orders=AROUND)
 
 
-def test_resume_points_to_the_command(scene: Scene) -> None:
+def test_resume_and_show_point_to_the_command(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     scene.at(15, press(signal.SIGINT))
     with pytest.raises(InterruptedRunError):
         scene.make("s01", orders=AROUND)
     (run,) = scene.desk.journal().runs()
     with pytest.raises(UsageError, match="by its own command"):
         resume_run(scene.desk, run.id, GO)
+    capsys.readouterr()
+    show_run(scene.desk, run.id, Format.TABLE)
+    assert "the same command goes on with it" in capsys.readouterr().out
+
+
+def test_a_run_that_ended_is_shown(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    scene.logs.lines["c01"] = (said("c01", "Skipping quiescing instance: hook."),)
+    with pytest.raises(NotVerifiedError):
+        scene.make("s01")
+    capsys.readouterr()
+    (run,) = scene.desk.journal().runs()
+    assert run.exit_code == 13
+    show_run(scene.desk, run.id, Format.TABLE)
+    assert "crash-consistent only: Skipping quiescing" in " ".join(capsys.readouterr().out.split())
 
 
 # -- too many, and volumes
@@ -484,10 +513,18 @@ def test_of_volumes_snapshots_are_waited_for_and_pruned(
     (server,) = told(capsys)["servers"]
     assert server["volume_snapshots"] == ["snapshot-of-v1", "snapshot-of-v2"]
     assert server["volume_backed"]
+    assert [host for host, _ in scene.logs.asked] == ["control"], "the API freezes before volume snapshots"
     scene.nova.change("s01", volume_ids=("v3",))
     scene.nova.clock.sleep(60)
     assert scene.make("s01", orders=replace(AROUND, keep=1)) == 0
     assert list(scene.images.states) == ["snapshot-of-v3"]
+
+
+def test_a_freeze_before_volume_snapshots_that_failed(scene: Scene) -> None:
+    scene.nova.change("s01", image_id=None, volume_ids=("v1",))
+    scene.logs.lines["control"] = (said("control", "Skipping quiescing instance: no agent."),)
+    with pytest.raises(NotVerifiedError, match="no agent"):
+        scene.make("s01", orders=AROUND)
 
 
 def test_a_volume_snapshot_that_failed_is_told(scene: Scene) -> None:

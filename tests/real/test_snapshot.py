@@ -15,6 +15,7 @@ import pytest
 from nodeops.lab.catalogue import connect
 from nodeops.lab.furniture import IMAGE
 from nodeops.lab.layout import read_layout
+from tests.docs.commands_in import ROOT, commands_in
 from tests.lab.bed import Bed, Result, kill
 from tests.real.guests import await_guest, console, on_host
 from tests.real.inside import asked, inside, set_hook
@@ -23,11 +24,12 @@ HOST = "c01"
 ONE_FREEZE = "true"
 FAILS = "exit 7"
 ALL = {"image_snapshot_pending", "image_snapshot", "image_pending_upload", "image_uploading"}
+PAGE = ROOT / "runbooks" / "snapshot-before-maintenance.md"
 LOG = "/var/log/nova/nova-compute.log"
 
 
-@pytest.fixture
-def bed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bed]:
+@pytest.fixture(scope="module")
+def bed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
     """Its own servers are all it makes and deletes.
 
     With NODEOPS_TEST_SHARED_LAB_DIR the lab is one that others use too, and is taken as it is.
@@ -35,22 +37,43 @@ def bed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bed]:
     shared = os.environ.get("NODEOPS_TEST_SHARED_LAB_DIR")
     root = Path(shared) if shared else request.getfixturevalue("real_root")
     layout = read_layout(root)
-    bed = Bed(root, tmp_path, layout, connect(layout, direct=True))
+    bed = Bed(root, tmp_path_factory.mktemp("snapshot"), layout, connect(layout, direct=True))
     if not shared:
         bed.whole()
     yield bed
     for name, server in bed.servers().items():
         if name.startswith("s-"):
-            for image in images_of(bed, server["id"]):
-                bed.cloud.image.delete_image(image["id"])
+            drop_images(bed, server["id"])
             bed.cloud.compute.delete(f"/servers/{server['id']}")
     bed.until(lambda: not [name for name in bed.servers() if name.startswith("s-")])
 
 
-@pytest.fixture
-def guest(bed: Bed) -> str:
-    """A guest whose agent answers; its id."""
+@pytest.fixture(scope="module")
+def booted(bed: Bed) -> str:
     return boot(bed, "s-guest", imageRef=bed.cloud.image.find_image(IMAGE).id)
+
+
+@pytest.fixture
+def guest(bed: Bed, booted: str) -> Iterator[str]:
+    """A guest whose agent answers; its id."""
+    set_hook(bed, HOST, booted, ONE_FREEZE)
+    yield booted
+    bed.until(lambda: bed.servers()["s-guest"]["OS-EXT-STS:task_state"] is None)
+    drop_images(bed, booted)
+
+
+def command(bed: Bed, *words: str) -> tuple[str, ...]:
+    """With what the lab's inventory has of the hosts."""
+    return ("snapshot", *words, "--inventory", str(bed.root / "inventory.ini"))
+
+
+def snapshot(bed: Bed, *words: str, **more: str) -> Result:
+    return bed.run(*command(bed, *words), **more)
+
+
+def drop_images(bed: Bed, server_id: str) -> None:
+    for image in images_of(bed, server_id):
+        bed.cloud.image.delete_image(image["id"])
 
 
 def boot(bed: Bed, name: str, **more: Any) -> str:
@@ -98,7 +121,7 @@ def log_moment(bed: Bed, server_id: str, words: str) -> float:
 
 def test_an_image_through_all_its_states(bed: Bed, guest: str, tmp_path: Path) -> None:
     set_hook(bed, HOST, guest, "sleep 3")
-    done = bed.run("snapshot", guest, "--yes", "--require-quiesce", *around(tmp_path), "-o", "json")
+    done = snapshot(bed, guest, "--yes", "--require-quiesce", *around(tmp_path), "-o", "json")
     assert done.code == 0, done.err
     (server,) = done.json["servers"]
     assert server["promised"] == server["consistency"] == "quiesced"
@@ -108,7 +131,7 @@ def test_an_image_through_all_its_states(bed: Bed, guest: str, tmp_path: Path) -
     (image,) = images_of(bed, guest)
     assert (image["id"], image["status"], image["size"]) == (server["image"], "active", server["bytes"])
     shown = console(bed, "s-guest")
-    assert shown.index("FSFREEZE freeze") < shown.index("FSFREEZE thaw")
+    assert 0 <= shown.find("FSFREEZE freeze") < shown.find("FSFREEZE thaw")
     (before,), (after,) = moments(tmp_path, "before"), moments(tmp_path, "after")
     frozen = log_moment(bed, guest, "Beginning live snapshot process")
     taken = log_moment(bed, guest, "Snapshot extracted, beginning image upload")
@@ -121,7 +144,7 @@ def test_an_image_through_all_its_states(bed: Bed, guest: str, tmp_path: Path) -
         f"/servers/{guest}/action", json={"createImage": {"name": "s-by-hand"}}, microversion="2.90"
     ).raise_for_status()
     bed.until(lambda: bed.servers()["s-guest"]["OS-EXT-STS:task_state"] is None)
-    again = bed.run("snapshot", "s-guest", "--yes", "--keep", "1", "-o", "json")
+    again = snapshot(bed, "s-guest", "--yes", "--keep", "1", "-o", "json")
     assert again.code == 0, again.err
     assert [each["id"] for each in images_of(bed, guest)] == [again.json["servers"][0]["image"]]
     by_hand = bed.cloud.image.find_image("s-by-hand")
@@ -132,7 +155,7 @@ def test_an_image_through_all_its_states(bed: Bed, guest: str, tmp_path: Path) -
 def test_a_freeze_hook_that_fails(bed: Bed, guest: str) -> None:
     """Nova makes the image all the same, os_require_quiesce or not, and only logs it."""
     set_hook(bed, HOST, guest, FAILS)
-    done = bed.run("snapshot", guest, "--yes", "--require-quiesce", "-o", "json")
+    done = snapshot(bed, guest, "--yes", "--require-quiesce", "-o", "json")
     assert done.code == 13, done.err
     (server,) = done.json["servers"]
     assert (server["promised"], server["consistency"]) == ("quiesced", "crash-consistent")
@@ -149,7 +172,7 @@ def test_an_agent_that_hangs(bed: Bed, guest: str, tmp_path: Path) -> None:
         "P=$(pidof qemu-ga); (sleep 2; kill -STOP $P; sleep 45; kill -CONT $P) > /dev/null &",
     )
     time.sleep(3)
-    refused = bed.run("snapshot", guest, "--yes", "--require-quiesce", *around(tmp_path), "-o", "json")
+    refused = snapshot(bed, guest, "--yes", "--require-quiesce", *around(tmp_path), "-o", "json")
     assert refused.code == 5, refused.err
     assert "agent does not answer" in refused.err
     assert (images_of(bed, guest), moments(tmp_path, "before")) == ([], [])
@@ -167,11 +190,11 @@ def test_a_hook_that_hangs_does_not_keep_the_application_standing(
     bed: Bed, guest: str, tmp_path: Path
 ) -> None:
     set_hook(bed, HOST, guest, "sleep 30")
-    done = bed.run("snapshot", guest, "--yes", *around(tmp_path), "--timeout", "10s", "-o", "json")
+    done = snapshot(bed, guest, "--yes", *around(tmp_path), "--timeout", "10s", "-o", "json")
     assert done.code == 12, done.err
     (before,), (after,) = moments(tmp_path, "before"), moments(tmp_path, "after")
     assert 9 < after - before < 25
-    again = bed.run("snapshot", guest, "--yes", *around(tmp_path), "-o", "json")
+    again = snapshot(bed, guest, "--yes", *around(tmp_path), "-o", "json")
     assert again.code == 13, again.err
     assert "while nova still read the disk" in again.json["error"]["message"]
     assert len(images_of(bed, guest)) == 1, "the image of the first run was followed to its end"
@@ -192,8 +215,8 @@ def test_killed_while_nova_reads_the_disk(bed: Bed, guest: str, tmp_path: Path) 
     set_hook(bed, HOST, guest, "sleep 20")
     interrupted(bed, guest, tmp_path, signal.SIGKILL)
     assert moments(tmp_path, "after") == [], "nothing was there to run it"
-    set_hook_back = bed.run("snapshot", guest, "--yes", "-o", "json")
-    assert set_hook_back.code == 0, set_hook_back.err
+    again = snapshot(bed, guest, "--yes", "-o", "json")
+    assert again.code == 0, again.err
     assert len(moments(tmp_path, "after")) == 1, "by the words of the run that was killed"
     (image,) = images_of(bed, guest)
     assert image["status"] == "active"
@@ -201,7 +224,7 @@ def test_killed_while_nova_reads_the_disk(bed: Bed, guest: str, tmp_path: Path) 
 
 def interrupted(bed: Bed, server_id: str, folder: Path, number: signal.Signals) -> Result:
     """Start a snapshot and end it while the guest's hook is at work."""
-    process = bed.start("snapshot", server_id, "--yes", *around(folder), "-o", "json")
+    process = bed.start(*command(bed, server_id, "--yes", *around(folder), "-o", "json"))
     bed.until(lambda: bed.servers()["s-guest"]["OS-EXT-STS:task_state"] == "image_pending_upload")
     if number is signal.SIGKILL:
         kill(process)
@@ -213,7 +236,7 @@ def interrupted(bed: Bed, server_id: str, folder: Path, number: signal.Signals) 
 
 def test_an_image_that_never_appears(bed: Bed, guest: str, tmp_path: Path) -> None:
     set_hook(bed, HOST, guest, "sleep 8")
-    process = bed.start("snapshot", guest, "--yes", *around(tmp_path), "-o", "json")
+    process = bed.start(*command(bed, guest, "--yes", *around(tmp_path), "-o", "json"))
     bed.until(lambda: bed.servers()["s-guest"]["OS-EXT-STS:task_state"] == "image_pending_upload")
     bed.cloud.image.delete_image(images_of(bed, guest)[0]["id"])
     out, err = process.communicate(timeout=180)
@@ -229,9 +252,34 @@ def test_a_server_that_boots_from_a_volume(bed: Bed) -> None:
     bed.until(lambda: bed.cloud.block_storage.get_volume(volume.id).status == "available")
     device = {"uuid": volume.id, "source_type": "volume", "destination_type": "volume", "boot_index": 0}
     server = boot(bed, "s-volume", block_device_mapping_v2=[{**device, "delete_on_termination": True}])
-    told = bed.run("snapshot", server, "--dry-run", "-o", "json")
+    told = snapshot(bed, server, "--dry-run", "-o", "json")
     assert told.code == 0, told.err
     (plan,) = told.json["servers"]
     assert plan["volume_backed"]
     assert plan["promised"] == "quiesced"
     assert "root volume property hw_qemu_guest_agent is yes" in plan["found_out_by"]
+
+
+def test_the_page_works_as_it_is_written(bed: Bed, guest: str, tmp_path: Path) -> None:
+    """Every command of it; what it says over ssh in the guest is said to a stand-in."""
+    bed.cloud.compute.put(f"/servers/{guest}", json={"server": {"name": "web01"}}).raise_for_status()
+    said = tmp_path / "said"
+    ssh = tmp_path / "bin" / "ssh"
+    ssh.parent.mkdir()
+    ssh.write_text(f'#!/bin/sh\necho "$@" >> {said}\n', encoding="utf-8")
+    ssh.chmod(0o755)
+    path = f"{ssh.parent}:{os.environ['PATH']}"
+    for each in commands_in(PAGE):
+        words = list(each.words[1:])
+        if words[0] != "snapshot":
+            assert bed.run(*words).code == 0
+            continue
+        if "--host" in words:
+            # A lab that others use too has servers of others on the host.
+            words.append("--dry-run")
+        done = snapshot(bed, *words[1:], *([] if "--dry-run" in words else ["--yes"]), PATH=path)
+        assert done.code == 0, f"{each}\n{done.err}"
+    stop, start = said.read_text(encoding="utf-8").splitlines()
+    assert re.fullmatch(r"root@[\d.]+ systemctl stop mariadb", stop)
+    assert re.fullmatch(r"root@[\d.]+ systemctl start mariadb", start)
+    bed.cloud.compute.put(f"/servers/{guest}", json={"server": {"name": "s-guest"}}).raise_for_status()

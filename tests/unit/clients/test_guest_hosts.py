@@ -82,7 +82,6 @@ def test_a_guest_that_has_not_opened_its_device_is_asked_nothing() -> None:
 def test_a_host_outside_the_inventory_is_not_asked() -> None:
     hosts, shell = asking({})
     assert hosts.agent("c99", "s1") is None
-    assert hosts.told("c99", "req-1") is None
     assert shell.asked == []
 
 
@@ -90,20 +89,6 @@ def test_libvirt_that_does_not_know_the_guest() -> None:
     hosts, _ = asking({"dumpxml": (1, "", "error: failed to get domain 's1'")})
     with pytest.raises(ApiError, match="failed to get domain"):
         hosts.agent("c01", "s1")
-
-
-def test_lines_of_the_request_come_from_files_first() -> None:
-    hosts, shell = asking({"grep": (2, "a req-1 b\nc req-1 password=hush\n", "")})
-    assert hosts.told("c01", "req-1") == ("a req-1 b", "c req-1 password=***")
-    assert len(shell.asked) == 1
-    assert shell.asked[0].sudo
-
-
-def test_else_from_the_journal() -> None:
-    hosts, shell = asking({"journalctl": (0, "x req-1 y\nother\n", "")})
-    assert hosts.told("c01", "req-1") == ("x req-1 y",)
-    assert "nova-compute" in shell.asked[1].argv
-    assert hosts.told("c01", "") is None
 
 
 def test_what_is_no_description_of_a_guest() -> None:

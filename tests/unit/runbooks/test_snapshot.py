@@ -17,6 +17,7 @@ from nodeops.runbooks.snapshot import (
     unimageable,
 )
 from nodeops.snapshots import AgentReading, Consistency, Image, Promise, Subject
+from nodeops.tracing import LogLine
 
 AT = 1_795_000_000.0
 SERVER = Server(
@@ -200,11 +201,15 @@ def test_where_image_snapshot_is_all_of_it() -> None:
 # -- afterwards
 
 
+def said(words: str, level: str = "INFO", *more: str) -> LogLine:
+    return LogLine(AT, "c01", "nova-compute", level, "nova.virt.libvirt.driver", words, more=more)
+
+
 def test_the_log_says_whether_the_freeze_worked() -> None:
     promised = Promise(Consistency.QUIESCED, ())
-    skipped = "INFO [instance: s1] Skipping quiescing instance: Error from libvirt: hook."
-    assert kept(promised, ["Took 2.04 seconds"]) == (Consistency.QUIESCED, "")
-    assert kept(promised, ["Took", skipped]) == (
+    took, skipped = said("Took 2.04 seconds"), said("Skipping quiescing instance: Error from libvirt: hook.")
+    assert kept(promised, [took]) == (Consistency.QUIESCED, "")
+    assert kept(promised, [took, skipped]) == (
         Consistency.CRASH,
         "Skipping quiescing instance: Error from libvirt: hook",
     )
@@ -212,18 +217,21 @@ def test_the_log_says_whether_the_freeze_worked() -> None:
     assert kept(promised, None)[1]
     assert kept(promised, [])[1], "a log that has nothing of it says nothing"
     unknown, crash = Promise(Consistency.UNKNOWN, ()), Promise(Consistency.CRASH, ())
-    assert kept(unknown, ["Took"])[0] is Consistency.QUIESCED
-    assert kept(crash, ["Took"]) == (Consistency.CRASH, "")
+    assert kept(unknown, [took])[0] is Consistency.QUIESCED
+    assert kept(crash, [took]) == (Consistency.CRASH, "")
 
 
 def test_the_line_that_says_most() -> None:
-    error = "2026 77 ERROR nova.x [req] [instance: s1] Error from libvirt: timed out."
-    assert (
-        telling(["2026 77 INFO nova.x [req] [instance: s1] begun", error]) == "Error from libvirt: timed out"
-    )
-    assert telling(["2026 77 INFO nova.x [req] [instance: s1] Skipping quiescing instance: hook"]).endswith(
-        "hook"
-    )
-    gone = "2026 77 WARNING nova.x [req] [instance: s1] Image not found during snapshot"
-    assert telling([gone]) == "Image not found during snapshot"
-    assert telling([]) == ""
+    begun, error = said("begun"), said("Error from libvirt: timed out.", "ERROR")
+    hook = said("Skipping quiescing instance: hook")
+    gone = said("Image not found during snapshot", "WARNING")
+    assert telling([begun, gone, hook, error]) == "Error from libvirt: timed out"
+    assert telling([begun, gone, hook]).endswith("hook")
+    assert telling([begun, gone]) == "Image not found during snapshot"
+    assert telling([begun]) == telling([]) == ""
+
+
+def test_what_is_known_of_a_line_stands_beside_it() -> None:
+    frozen = "guest agent command failed: unable to execute QEMU agent command 'guest-fsfreeze-freeze'"
+    found = telling([said("Something broke", "ERROR"), said("Exception", "ERROR", "Traceback", frozen)])
+    assert found.startswith(f"Exception: {frozen} (the guest agent did not freeze")

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from nodeops.blackout import Blackout, Way
-from nodeops.clients.ping import Pinger
+from nodeops.clients.ping import Heard, Pinger
 from nodeops.clients.shell import Command, Shell
 from nodeops.errors import NodeopsError
 from nodeops.events import Event, StepEnded, StepSent
@@ -35,15 +35,40 @@ class _Move:
     """Nothing more is to be heard of it."""
 
 
+class Ears(Protocol):
+    """`Pinger`, or what stands for it."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def begin(self, address: str) -> None: ...
+
+    def end(self, address: str) -> None: ...
+
+    def heard(self, address: str) -> Heard: ...
+
+
 class PingProbe:
     """Pings every guest from the moment its move is sent until it answers after the move's end."""
 
-    def __init__(self, addresses: Mapping[str, str], words: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        addresses: Mapping[str, str],
+        words: Mapping[str, str],
+        *,
+        pinger: Ears | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         """`words` says of those without an address why they have none."""
         self._addresses, self._words = addresses, words
         self._moves: dict[str, _Move] = {}
         self._untold: dict[str, str] = {}
-        self._pinger = Pinger()
+        self._pinger = pinger or Pinger()
+        self._clock, self._sleep = clock, sleep
 
     def __enter__(self) -> Self:
         self._pinger.__enter__()
@@ -52,17 +77,17 @@ class PingProbe:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        deadline = time.monotonic() + LINGER_SECONDS
+        deadline = self._clock() + LINGER_SECONDS
         if kind is None:
-            while self._settle() and time.monotonic() < deadline:
-                time.sleep(TICK)
+            while self._settle() and self._clock() < deadline:
+                self._sleep(TICK)
         self._pinger.__exit__(kind, error, trace)
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, StepSent) and event.step.action in LIVE:
             self._begin(event.step.subject_id)
         elif isinstance(event, StepEnded) and event.step.subject_id in self._moves:
-            self._moves[event.step.subject_id].ended = time.monotonic()
+            self._moves[event.step.subject_id].ended = self._clock()
         self._settle()
 
     def blackouts(self) -> Mapping[str, Blackout]:
@@ -81,7 +106,7 @@ class PingProbe:
 
     def _settle(self) -> bool:
         """Let go of those that answer again, or do not in time; whether any is waited for."""
-        now = time.monotonic()
+        now = self._clock()
         for move in self._moves.values():
             if move.over or move.ended is None:
                 continue

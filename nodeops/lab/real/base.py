@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from nodeops.errors import FailedError
@@ -55,13 +56,22 @@ def make_base(lab: RealLab, say: Callable[[str], None]) -> None:
     mark.unlink(missing_ok=True)
     log = lab.layout.logs / "real-base.out"
     log.write_bytes(b"")
-    say("making the tree of the real hosts: Debian, libvirt, QEMU, nova-compute, and a guest image")
+    say("making the tree of the real hosts: a bare Debian, and nova-compute")
     made = lab.root / "base.new"
-    shutil.rmtree(made, ignore_errors=True)
-    shutil.rmtree(lab.base, ignore_errors=True)
+    programs = lab.root / "openstack.new"
+    for path in (made, programs, lab.base):
+        shutil.rmtree(path, ignore_errors=True)
     made.mkdir(parents=True)
-    _run(["debootstrap", "--variant=minbase", SUITE, str(made), mirror()], lab, log)
-    _install_openstack(lab, made, log)
+    with ThreadPoolExecutor(1) as pool:
+        # Beside it: one waits for the mirror, the other for the registry.
+        installed = pool.submit(_install_openstack, lab, programs, log)
+        # In mounts of its own: when it is killed its /proc does not stay in the tree.
+        alone = ("unshare", "--mount", "--propagation", "private")
+        _run([*alone, "debootstrap", "--variant=minbase", SUITE, str(made), mirror()], lab, log)
+        installed.result()
+    (made / "opt").mkdir(exist_ok=True)
+    programs.rename(made / "opt" / "openstack")
+    say("making the tree of the real hosts: libvirt, QEMU, and a guest image")
     for name, target in SCRIPTS.items():
         path = made / target
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,6 +83,7 @@ def make_base(lab: RealLab, say: Callable[[str], None]) -> None:
     (made / "etc" / "resolv.conf").unlink()
     shutil.move(made / "root" / "guest" / "guest.qcow2", lab.guest_image)
     made.rename(lab.base)
+    say("the tree of the real hosts is made")
     mark.write_text(wanted, encoding="utf-8")
 
 
@@ -103,10 +114,10 @@ def uv() -> str:
     return shutil.which("uv", path=search) or ""
 
 
-def _install_openstack(lab: RealLab, tree: Path, log: Path) -> None:
+def _install_openstack(lab: RealLab, target: Path, log: Path) -> None:
     packages = [name for name in RELEASE if name.startswith(("nova==", "neutron=="))]
     command = [uv(), "pip", "install", "-q", "--python-version", PYTHON]
-    _run([*command, "--target", str(tree / "opt" / "openstack"), *packages], lab, log)
+    _run([*command, "--target", str(target), *packages], lab, log)
 
 
 def _run(command: Sequence[str], lab: RealLab, log: Path) -> None:

@@ -32,7 +32,9 @@ USUAL = tuple(
 """Where packages and kolla put them; for a host of which the inventory does not tell."""
 TRUSTED_SKEW = 0.5
 """Of a clock that was asked over a slow link less cannot be told from the link."""
-SCRIPT = files("nodeops.clients").joinpath("log_search.sh").read_bytes()
+SCRIPT = files("nodeops.onhost").joinpath("log_search.py").read_bytes()
+PROGRAM = ("python3", "-")
+NOT_FOUND = 127
 
 
 class Runner(Protocol):
@@ -109,6 +111,8 @@ def _clock(runner: Runner, seconds: float) -> Clock:
 
 def _search(runner: Runner, host: str, sources: Iterable[LogSource], wanted: Wanted, clock: Clock) -> Found:
     answer = runner.run(_command(tuple(map(str, sources)), wanted, clock))
+    if answer.status == NOT_FOUND:
+        return Found(host, skew=clock.skew, error="has no python3, which searches there")
     if not answer.ok:
         return Found(host, skew=clock.skew, error=f"the search ended with {answer.status}: {answer.words}")
     return replace(read(answer.stdout, host, clock, wanted), cut=answer.cut or "\n#cut " in answer.stdout)
@@ -121,7 +125,7 @@ def _command(sources: Sequence[str], wanted: Wanted, clock: Clock) -> Command:
     )
     local = tuple("" if at is None else clock.local(at) for at in (wanted.since, wanted.until))
     limits = (*local, *epoch, str(MOST_LINES))
-    argv = ("sh", "-s", "--", ",".join(wanted.ids), ",".join(wanted.subjects), *limits, *sources)
+    argv = (*PROGRAM, ",".join(wanted.ids), ",".join(wanted.subjects), *limits, *sources)
     return Command(argv, stdin=SCRIPT, sudo=True, timeout=wanted.seconds, most_bytes=MOST_BYTES)
 
 

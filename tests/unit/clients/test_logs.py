@@ -183,7 +183,7 @@ def test_the_same_in_two_logs_is_told_once(tmp_path: Path) -> None:
 def test_where_nothing_is_said_the_usual_places_are_looked_into_then_the_journal() -> None:
     shell = FarShell()
     search(shell, Place("c01", "c01", "192.0.2.1"), Wanted((OWN,), seconds=20.0))
-    first, second = (command for command in shell.asked if command.argv[0] == "sh")
+    first, second = (command for command in shell.asked if command.argv[0] == "python3")
     assert "/var/log/nova/*.log*" in first.argv
     assert second.argv[-1] == "journal:nova-compute"
 
@@ -193,4 +193,4 @@ def test_it_asks_as_root_and_only_for_so_long(tmp_path: Path) -> None:
     look(tmp_path, Wanted((OWN,), seconds=7.0), shell)
     command = shell.asked[-1]
     assert (command.sudo, command.timeout) == (True, 7.0)
-    assert replace(command, stdin=b"").argv[:3] == ("sh", "-s", "--")
+    assert replace(command, stdin=b"").argv[:2] == ("python3", "-")

@@ -1,0 +1,236 @@
+"""Maintenance windows on a real host: its own systemd, nova-compute, libvirt and guests."""
+
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.lab.bed import Bed, Result, kill
+from tests.real.guests import await_guest, boots, counted, on_host
+
+HOST = os.environ.get("NODEOPS_TEST_HOST", "c01")
+SECONDS = 900.0
+PROOF = "/root/proof"
+BOOT = "cat /proc/sys/kernel/random/boot_id"
+CONF = "/etc/nova/nova.conf"
+
+
+def inventory(bed: Bed) -> dict[str, str]:
+    """The lab's own: how to log in to its hosts."""
+    return {"NODEOPS_INVENTORY": str(bed.root / "inventory.ini")}
+
+
+def nodeops(bed: Bed, *arguments: str, **more: str) -> Result:
+    """As `bed.run`, with the time that a window takes."""
+    process = bed.start(*arguments, **(inventory(bed) | more))
+    out, err = process.communicate(timeout=SECONDS)
+    return Result(process.returncode, out, err)
+
+
+def maintain(bed: Bed, *more: str) -> Result:
+    return nodeops(bed, "maintain", HOST, "--yes", "-o", "json", *more)
+
+
+def state_of(bed: Bed) -> str:
+    return on_host(bed, HOST, "systemctl is-active nova-compute || true").strip()
+
+
+@pytest.fixture
+def host(bed: Bed) -> Iterator[str]:
+    """The host of these tests, ready before and made whole after."""
+    on_host(bed, HOST, f"rm -rf {PROOF} /var/lib/nodeops; cp -n {CONF} {CONF}.kept; chmod 644 {CONF}.kept")
+    yield HOST
+    on_host(bed, HOST, f"cp {CONF}.kept {CONF}")
+    if bed.service(HOST)["status"] == "disabled" or "inactive" in state_of(bed):
+        nodeops(bed, "maintain", HOST, "--yes", "--finish", "--force")
+    bed.until(lambda: bed.service(HOST)["status"] == "enabled")
+
+
+def test_a_window_with_work_a_reboot_and_the_way_home(bed: Bed, host: str) -> None:
+    names = bed.boot(host, 2)
+    for name in names:
+        await_guest(bed, name)
+    before = {name: counted(bed, name) for name in names}
+    boot = on_host(bed, host, BOOT)
+    script = f"{{ systemctl is-active nova-compute; systemctl start nova-compute 2>&1; virsh list --name; }} > {PROOF}"
+    done = maintain(bed, "--reboot", "--give-back", "--", "sh", "-c", script)
+    assert done.code == 0, done.err
+    assert set(done.verdicts().values()) == {"MOVED"}
+    assert set(bed.hosts_of(names).values()) == {host}
+    proof = on_host(bed, host, f"cat {PROOF}")
+    assert proof.splitlines()[0] in {"inactive", "failed"}
+    assert "Assertion failed" in proof or "masked" in proof, "nothing kept it stopped"
+    assert on_host(bed, host, BOOT) != boot
+    assert bed.service(host)["status"] == "enabled"
+    assert nodeops(bed, "ready", host).code == 0
+    for name in names:
+        bed.until(lambda name=name: counted(bed, name) > before[name] + 10)  # type: ignore[misc]
+        assert boots(bed, name) <= 1, "it was booted anew"
+
+
+def killed_at(bed: Bed, word: str, *arguments: str) -> str:
+    """Start the command, kill it with SIGKILL once it says this, and return what it said until then."""
+    process = bed.start(*arguments, **inventory(bed))
+    said: list[str] = []
+    assert process.stderr is not None
+    for line in process.stderr:
+        said.append(line)
+        if re.search(word, line):
+            kill(process)
+            return "".join(said)
+    process.wait()
+    raise AssertionError(f"it ended without saying {word!r}:\n{''.join(said)}")
+
+
+PHASES = (
+    r"live-migrate to",
+    r"stop-compute",
+    r": keep-stopped",
+    r": work$",
+    r"waits for .*: work: runs",
+    r"reboot-host",
+    r"down, or booting",
+    r"start-compute|moment",
+    r"is not ready|enable-service",
+)
+"""What the run says in each, in this order; some may be over when it is gone on with."""
+
+
+def test_killed_in_every_phase_it_goes_on_and_does_nothing_twice(bed: Bed, host: str) -> None:
+    (name,) = bed.boot(host, 1)
+    await_guest(bed, name)
+    boot = on_host(bed, host, BOOT)
+    work = f"echo once >> {PROOF}; sleep 20"
+    command = ("maintain", host, "--yes", "--reboot", "--give-back", "--", "sh", "-c", work)
+    for phase in PHASES:
+        killed_at(bed, phase, *command)
+        assert bed.service(host)["status"] == "disabled" or phase == PHASES[0]
+    done = nodeops(bed, "resume", "last", "--yes", "-o", "json")
+    assert done.code == 0, done.err
+    assert on_host(bed, host, f"cat {PROOF}").split() == ["once"]
+    assert on_host(bed, host, BOOT) != boot
+    assert bed.hosts_of([name]) == {name: host}
+    assert boots(bed, name) <= 1
+    assert bed.service(host)["status"] == "enabled"
+
+
+def test_work_outlives_a_connection_that_is_lost(bed: Bed, host: str) -> None:
+    work = f"sleep 10; echo done > {PROOF}"
+    command = ("maintain", host, "--yes", "--", "sh", "-c", work)
+    process = bed.start(*command, **inventory(bed))
+    assert process.stderr is not None
+    cut = False
+    for line in process.stderr:
+        if "work: runs" in line or line.rstrip().endswith(": work"):
+            on_host(bed, host, "pkill -f 'sshd.*: root@notty' || pkill -x sshd-session || true")
+            cut = True
+            break
+    _, err = process.communicate(timeout=SECONDS)
+    assert cut
+    assert process.returncode == 0, err
+    assert on_host(bed, host, f"cat {PROOF}").strip() == "done"
+
+
+def test_a_nova_compute_that_cannot_reach_the_bus_stays_out_of_service(bed: Bed, host: str) -> None:
+    nowhere = f"sed -i 's#@127.0.0.1:[0-9]*/#@127.0.0.1:1/#' {CONF}"
+    done = maintain(bed, "--ready-time", "40s", "--", "sh", "-c", nowhere)
+    assert done.code == 10, done.err
+    assert done.json["error"]["code"] == "window-open"
+    assert "message bus: no connection to 127.0.0.1:1" in done.err
+    assert bed.service(host)["status"] == "disabled"
+    gate = nodeops(bed, "ready", host, "-o", "json")
+    assert gate.code == 30
+    standing = {check["code"]: check for check in gate.json["checks"]}
+    assert standing["message-bus"]["standing"] == "failed"
+    assert standing["message-bus"]["way_out"]
+    on_host(bed, host, f"cp {CONF}.kept {CONF}")
+    assert nodeops(bed, "host", host, "restart", "--yes").code == 0
+    done = maintain(bed, "--finish")
+    assert done.code == 0, done.err
+    assert bed.service(host)["status"] == "enabled"
+
+
+def test_a_full_disk_keeps_it_out_of_service(bed: Bed, host: str) -> None:
+    path = "/var/lib/nova/instances"
+    fill = (
+        f"mount -t tmpfs -o size=2m,mode=777 full {path}"
+        f" && dd if=/dev/zero of={path}/full bs=1M count=3 2>/dev/null; true"
+    )
+    done = maintain(bed, "--ready-time", "40s", "--", "sh", "-c", fill)
+    assert done.code == 10, done.err
+    assert "instances path" in done.err
+    assert bed.service(host)["status"] == "disabled"
+    on_host(bed, host, f"umount {path}")
+    assert maintain(bed, "--finish").code == 0
+
+
+@contextmanager
+def other_inventory(bed: Bed, *changes: tuple[str, str]) -> Iterator[dict[str, str]]:
+    """The lab's own inventory with some of its lines written anew."""
+    text = (bed.root / "inventory.ini").read_text()
+    for pattern, replacement in changes:
+        text = re.sub(pattern, replacement, text)
+    path = bed.state / "other.ini"
+    path.write_text(text)
+    yield {"NODEOPS_INVENTORY": str(path)}
+
+
+def untouched(bed: Bed, host: str, arguments: Sequence[str], **more: str) -> Result:
+    """The command has to be refused before anything is sent."""
+    done = nodeops(bed, *arguments, **more)
+    assert done.code == 21, done.err
+    assert bed.service(host)["status"] == "enabled"
+    assert on_host(bed, host, "systemctl is-active nova-compute").strip() == "active"
+    return done
+
+
+def test_a_wrong_host_key_is_not_talked_to(bed: Bed, host: str, tmp_path: Path) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")], check=True)
+    kind, key, *_ = (tmp_path / "other.pub").read_text().split()
+    address = re.search(
+        rf"^{host} ansible_host=(\S+)", (bed.root / "inventory.ini").read_text(), re.MULTILINE
+    )
+    assert address
+    (tmp_path / "known_hosts").write_text(f"{address[1]} {kind} {key}\n")
+    with other_inventory(
+        bed, (r"nodeops_ssh_known_hosts = \S+", f"nodeops_ssh_known_hosts = {tmp_path}/known_hosts")
+    ) as told:
+        done = untouched(bed, host, ["maintain", host, "--yes", "--reboot"], **told)
+        assert "host key" in done.err
+        gate = nodeops(bed, "ready", host, **told)
+        assert gate.code == 30
+        assert "host key" in gate.out
+
+
+def test_a_sudo_that_asks_for_a_password_is_said(bed: Bed, host: str) -> None:
+    rule = "/etc/sudoers.d/lab"
+    on_host(bed, host, f"cp {rule} /root/lab.kept; sed -i 's/^ops .*/ops ALL=(ALL) ALL/' {rule}")
+    try:
+        with other_inventory(bed, (r"ansible_user = \S+", "ansible_user = ops")) as told:
+            done = untouched(bed, host, ["maintain", host, "--yes", "--reboot"], **told)
+            assert "sudo does not let ops" in done.err
+            assert nodeops(bed, "host", host, "status", **told).code == 21
+    finally:
+        on_host(bed, host, f"cp /root/lab.kept {rule}; chmod 440 {rule}")
+    with other_inventory(bed, (r"ansible_user = \S+", "ansible_user = ops")) as told:
+        assert nodeops(bed, "host", host, "status", **told).code == 0
+
+
+def test_host_stop_keep_and_start(bed: Bed, host: str) -> None:
+    assert nodeops(bed, "host", host, "stop", "--keep", "--yes").code == 0
+    status = nodeops(bed, "host", host, "status", "-o", "json")
+    assert status.code == 30
+    assert status.json["hosts"][0]["nova_compute"]["masked"]
+    refused = on_host(bed, host, "systemctl start nova-compute 2>&1 || true")
+    assert "Assertion failed" in refused or "masked" in refused, shlex.quote(refused)
+    assert nodeops(bed, "host", host, "start", "--yes").code == 0
+    assert on_host(bed, host, "systemctl is-active nova-compute").strip() == "active"
+    logs = nodeops(bed, "host", host, "logs", "--lines", "20", "--since", "10m")
+    assert logs.code == 0
+    assert "nova" in logs.out
+    bed.until(lambda: bed.service(host)["state"] == "up")

@@ -188,7 +188,10 @@ class Bed:
         self.delete_all()
 
     def enable_all(self) -> None:
-        """Bring every host into service."""
+        """Bring every host into service, those that were given up for dead too."""
+        for name, service in self.services().items():
+            if service["forced_down"]:
+                self.set_service(name, forced_down=False)
         self.until(lambda: all(service["state"] == "up" for service in self.services().values()))
         for name, service in self.services().items():
             if service["status"] == "disabled":

@@ -57,7 +57,7 @@ def test_a_window_with_work_a_reboot_and_the_way_home(bed: Bed, host: str) -> No
         await_guest(bed, name)
     before = {name: counted(bed, name) for name in names}
     boot = on_host(bed, host, BOOT)
-    script = f"{{ systemctl is-active nova-compute; systemctl start nova-compute 2>&1; virsh list --name; }} > {PROOF}"
+    script = f"(systemctl is-active nova-compute; systemctl start nova-compute) > {PROOF} 2>&1; true"
     done = maintain(bed, "--reboot", "--give-back", "--", "sh", "-c", script)
     assert done.code == 0, done.err
     assert set(done.verdicts().values()) == {"MOVED"}

@@ -10,6 +10,7 @@ or empty. Nothing is waited for. Ends with 0, or with the words of what refused 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ WORDS = """[Unit]
 # kept stopped during maintenance: nodeops host HOST start lifts that
 AssertPathExists=/run/nodeops/nothing
 """
-KEPT = Path("/var/lib/nodeops/restart")
+KEPT = Path(os.environ.get("NODEOPS_RESTART_DIR") or "/var/lib/nodeops/restart")
 NO_SUCH_WAY = "unknown"
 
 

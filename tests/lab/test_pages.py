@@ -29,7 +29,9 @@ def lose_the_terminal(bed: Bed) -> None:
 
 
 def test_the_page_for_planned_maintenance(bed: Bed) -> None:
-    commands = commands_in(PAGE)
+    """From where it is done by hand; what is done on the host itself is for real hosts."""
+    by_hand = PAGE.read_text().splitlines().index("## Before the window")
+    commands = [command for command in commands_in(PAGE) if command.line > by_hand]
     trouble = [command.words[1] for command in commands].index("runs")
     names = bed.boot("c01", 3)
     empty_at = []

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.commands_in import ROOT, commands_in
 from tests.lab.bed import Bed, Result, kill
 from tests.real.guests import await_guest, boots, counted, on_host
 
@@ -71,6 +72,27 @@ def test_a_window_with_work_a_reboot_and_the_way_home(bed: Bed, host: str) -> No
     for name in names:
         bed.until(lambda name=name: counted(bed, name) > before[name] + 10)  # type: ignore[misc]
         assert boots(bed, name) <= 1, "it was booted anew"
+
+
+PAGE = ROOT / "runbooks" / "planned-maintenance.md"
+
+
+def test_the_page_works_as_it_is_written(bed: Bed, host: str) -> None:
+    """Every command of the way in one command; an upgrade from a mirror is left to the reader."""
+    (name,) = bed.boot(host, 1)
+    await_guest(bed, name)
+    by_hand = PAGE.read_text().splitlines().index("## Before the window")
+    commands = [command for command in commands_in(PAGE) if command.line <= by_hand]
+    assert {command.words[1] for command in commands} == {"ready", "maintain", "resume", "host"}
+    for command in commands:
+        words = [host if word == "c01" else word for word in command.words[1:]]
+        if "--" in words:
+            words[words.index("--") + 1 :] = ["sleep", "5"]
+        asks = words[0] in {"maintain", "resume"} and "--dry-run" not in words
+        done = nodeops(bed, words[0], *(["--yes"] if asks else []), *words[1:])
+        over = words[0] == "resume" and "nothing to go on with" in done.err
+        assert done.code == 0 or over, f"{words}: {done.err}"
+    assert bed.hosts_of([name]) == {name: host}
 
 
 def killed_at(bed: Bed, word: str, *arguments: str) -> str:

@@ -50,7 +50,7 @@ class Host:
         return self.work({"do": "look", "id": name})
 
     def work(self, said: dict[str, Any]) -> Any:
-        return sent("work", said, NODEOPS_WORK_DIR=str(self.folder))
+        return sent("work", said | {"root": str(self.folder)})
 
     def ended(self, name: str) -> Any:
         deadline = time.monotonic() + LONGEST
@@ -202,17 +202,20 @@ class Containers:
             "Config": {"StopTimeout": 60},
         }  # fmt: skip
         (folder / "state").write_text(json.dumps(state))
-        self.environment = {
-            "PATH": f"{folder}:{os.environ['PATH']}",
-            "NODEOPS_RESTART_DIR": str(folder / "kept"),
-        }
+        self.environment = {"PATH": f"{folder}:{os.environ['PATH']}"}
 
     def compute(self) -> Any:
         return sent("look", {"part": "compute"}, **self.environment)["compute"]
 
     def change(self, what: str) -> None:
         program = files("nodeops.clients.remote").joinpath("service.py").read_text(encoding="utf-8")
-        said = {"do": what, "manager": "docker", "name": "nova_compute", "unit": ""}
+        said = {
+            "do": what,
+            "manager": "docker",
+            "name": "nova_compute",
+            "unit": "",
+            "kept": str(self.folder / "kept"),
+        }
         subprocess.run(
             [sys.executable, "-c", PROGRAM],
             input=f"{len(program)}\n{program}{json.dumps(said)}",

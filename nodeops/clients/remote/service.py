@@ -10,7 +10,6 @@ or empty. Nothing is waited for. Ends with 0, or with the words of what refused 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -22,7 +21,7 @@ WORDS = """[Unit]
 # kept stopped during maintenance: nodeops host HOST start lifts that
 AssertPathExists=/run/nodeops/nothing
 """
-KEPT = Path(os.environ.get("NODEOPS_RESTART_DIR") or "/var/lib/nodeops/restart")
+KEPT = Path("/var/lib/nodeops/restart")
 NO_SUCH_WAY = "unknown"
 
 
@@ -86,18 +85,18 @@ def restart_policy(manager: str, name: str, policy: str) -> None:
         sys.exit(done.stderr.decode(errors="replace").strip().splitlines()[-1])
 
 
-def mask_container(manager: str, name: str) -> None:
+def mask_container(manager: str, name: str, kept: Path) -> None:
     policy = output(manager, "inspect", "--format", "{{.HostConfig.RestartPolicy.Name}}", name).strip()
     if policy not in {"", "no"}:
-        KEPT.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (KEPT / name).write_text(policy)
+        kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (kept / name).write_text(policy)
         restart_policy(manager, name, "no")
 
 
-def unmask_container(manager: str, name: str) -> None:
-    if (KEPT / name).exists():
-        restart_policy(manager, name, (KEPT / name).read_text())
-        (KEPT / name).unlink()
+def unmask_container(manager: str, name: str, kept: Path) -> None:
+    if (kept / name).exists():
+        restart_policy(manager, name, (kept / name).read_text())
+        (kept / name).unlink()
 
 
 def by_unit(what: str, unit: str) -> None:
@@ -113,11 +112,11 @@ def by_unit(what: str, unit: str) -> None:
         unmask_unit(unit)
 
 
-def by_container(what: str, manager: str, name: str) -> None:
+def by_container(what: str, manager: str, name: str, kept: Path) -> None:
     if what == "mask":
-        mask_container(manager, name)
+        mask_container(manager, name, kept)
     elif what == "unmask":
-        unmask_container(manager, name)
+        unmask_container(manager, name, kept)
     else:
         call(manager, what, name, detached=what == "stop")
 
@@ -130,7 +129,7 @@ def main() -> None:
     if manager == "systemd" or said["unit"]:
         by_unit(what, said["unit"] or said["name"])
     else:
-        by_container(what, manager, said["name"])
+        by_container(what, manager, said["name"], Path(said.get("kept") or KEPT))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any, Dict, Optional
 
-ROOT = Path(os.environ.get("NODEOPS_WORK_DIR") or "/var/lib/nodeops/work")
+ROOT = "/var/lib/nodeops/work"
 TAIL = 2000
 SOON = 10.0
 """Seconds in which what was begun has written down who runs it."""
@@ -47,14 +47,15 @@ def keep(path: Path, text: str) -> None:
 
 
 def begin(said: Dict[str, Any]) -> Dict[str, Any]:
-    ROOT.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (ROOT / "lock").open("w") as lock:
+    root = Path(said.get("root") or ROOT)
+    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (root / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        folder = ROOT / said["id"]
+        folder = root / said["id"]
         if (folder / "begun").exists():
             if not said.get("again") or look(said)["state"] == "running":
                 return {"begun": False}
-            folder.rename(ROOT / "{}.{:.0f}".format(said["id"], time.time() * 1000))
+            folder.rename(root / "{}.{:.0f}".format(said["id"], time.time() * 1000))
         folder.mkdir(exist_ok=True, mode=0o700)
         argv = list(said["argv"])
         if said.get("script"):
@@ -75,9 +76,9 @@ def launch(name: str, folder: Path) -> None:
     command = ["/bin/sh", str(folder / "run")]
     environment = {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
-        "LANG": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", "NODEOPS_WORK": name,
+        "LANG": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive",
     }  # fmt: skip
-    if os.path.isdir("/run/systemd/system") and "NODEOPS_WORK_DIR" not in os.environ:
+    if os.path.isdir("/run/systemd/system"):
         settings = ["--setenv={}={}".format(*each) for each in environment.items()]
         unit = ["systemd-run", "--quiet", "--collect", "--unit=nodeops-work-{}".format(name), *settings, "--"]
         done = subprocess.run(
@@ -95,7 +96,7 @@ def launch(name: str, folder: Path) -> None:
 
 
 def look(said: Dict[str, Any]) -> Dict[str, Any]:
-    folder = ROOT / said["id"]
+    folder = Path(said.get("root") or ROOT) / said["id"]
     found = {"now_boot_id": boot_id(), "log": str(folder / "out")}  # type: Dict[str, Any]
     begun = read(folder / "begun").split()
     if not begun:

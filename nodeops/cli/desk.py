@@ -174,9 +174,11 @@ class Desk:
 
         if not self.inventory().places:
             return None
-        return HostLogs(
+        logs = HostLogs(
             self.inventory(), lambda place: Shell(login_of(place), connect_seconds=connect_seconds)
         )
+        self._stack.callback(logs.close)
+        return logs
 
     def patience(self) -> "Patience":
         """How long the signs of a host's life are waited for."""

@@ -7,18 +7,14 @@ sources. Prints "#file NAME<tab>SIZE<tab>TIME OF ITS FIRST LINE", "#missing SOUR
 
 from __future__ import annotations
 
-import bz2
 import contextlib
-import gzip
-import lzma
+import importlib
 import os
 import re
-import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 CHUNK = 1024 * 1024
 NEAR = 64 * 1024
@@ -29,13 +25,11 @@ DATED = re.compile(rb"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d")
 OF_JOURNAL = re.compile(rb"\d+\.\d+ \S+ [^ ]+: ")
 TRACEBACK = frozenset({b"ERROR", b"CRITICAL", b"TRACE"})
 CONTEXT = re.compile(rb" \[(?:-\]|None |req-)")
-PACKED: dict[str, tuple[str, Callable[[Path], Any] | None]] = {
-    ".gz": ("gzip", gzip.open),
-    ".xz": ("xz", lzma.open),
-    ".bz2": ("bzip2", bz2.open),
-    ".zst": ("zstd", None),
-}
-"""Ending -> the program that unpacks, which is faster, and what Python itself has."""
+PACKED = {".gz": ("gzip", "gzip"), ".xz": ("xz", "lzma"), ".bz2": ("bzip2", "bz2"), ".zst": ("zstd", "")}
+"""Ending -> the program that unpacks, which is faster, and Python's own module.
+
+Modules that only some logs need are imported by them: most of a short search is the start of Python.
+"""
 
 
 class Wish(NamedTuple):
@@ -207,8 +201,16 @@ def search_plain(path: Path, size: int, wish: Wish) -> None:
         sieve.close()
 
 
+def has(program: str) -> bool:
+    import shutil  # noqa: PLC0415 - most searches need none, and it takes time
+
+    return shutil.which(program) is not None
+
+
 def search_output(name: str, argv: list[str], wish: Wish) -> None:
     """Of a program that prints a log."""
+    import subprocess  # noqa: PLC0415 - most searches need none, and it takes time
+
     with subprocess.Popen(
         argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as ran:
@@ -226,10 +228,10 @@ def search_stream(name: str, stream: IO[bytes], wish: Wish) -> None:
 
 def search_packed(path: Path, wish: Wish) -> None:
     program, own = PACKED[path.suffix]
-    if shutil.which(program):
+    if has(program):
         search_output(str(path), [program, "-dc", "--", str(path)], wish)
-    elif own is not None:
-        with own(path) as stream:
+    elif own:
+        with importlib.import_module(own).open(path) as stream:
             search_stream(str(path), stream, wish)
     else:
         tell(f"#missing {path}")
@@ -237,9 +239,9 @@ def search_packed(path: Path, wish: Wish) -> None:
 
 def first_time(path: Path) -> bytes:
     """Of a log's first line that has one."""
-    with contextlib.suppress(OSError, EOFError, lzma.LZMAError):
-        own = PACKED.get(path.suffix, ("", None))[1]
-        with own(path) if own else path.open("rb") as file:
+    with contextlib.suppress(OSError, EOFError):
+        own = PACKED.get(path.suffix, ("", ""))[1]
+        with importlib.import_module(own).open(path) if own else path.open("rb") as file:
             for line in file.read(NEAR).split(b"\n"):
                 if DATED.match(line):
                     return bytes(line[:19].replace(b"T", b" "))
@@ -274,7 +276,7 @@ def between(wish: Wish, sign: str) -> list[str]:
 
 def search_journal(unit: str, wish: Wish) -> None:
     known = ["systemctl", "list-units", "--all", "--plain", "--no-legend", unit + ".service"]
-    if not shutil.which("journalctl") or not shutil.which("systemctl") or not answer(known).strip():
+    if not (has("journalctl") and has("systemctl") and answer(known).strip()):
         tell("#missing journal:" + unit)
         return
     tell(f"#file journal:{unit}\t0\t")
@@ -283,7 +285,7 @@ def search_journal(unit: str, wish: Wish) -> None:
 
 
 def search_container(program: str, name: str, wish: Wish) -> None:
-    if not shutil.which(program) or not answer([program, "inspect", "--format", "{{.Id}}", name]).strip():
+    if not (has(program) and answer([program, "inspect", "--format", "{{.Id}}", name]).strip()):
         tell(f"#missing {program}:{name}")
         return
     tell(f"#file {program}:{name}\t0\t")
@@ -292,6 +294,8 @@ def search_container(program: str, name: str, wish: Wish) -> None:
 
 def answer(argv: list[str]) -> bytes:
     """What a program prints; nothing when it fails."""
+    import subprocess  # noqa: PLC0415 - most searches need none, and it takes time
+
     ended = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
     return ended.stdout if ended.returncode == 0 else b""
 

@@ -193,4 +193,4 @@ def test_it_asks_as_root_and_only_for_so_long(tmp_path: Path) -> None:
     look(tmp_path, Wanted((OWN,), seconds=7.0), shell)
     command = shell.asked[-1]
     assert (command.sudo, command.timeout) == (True, 7.0)
-    assert replace(command, stdin=b"").argv[:2] == ("python3", "-")
+    assert replace(command, stdin=b"").argv[:3] == ("python3", "-IS", "-")

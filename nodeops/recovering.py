@@ -108,10 +108,6 @@ class GuestHost(Protocol):
         """Whether the guest agent answers."""
         ...
 
-    def log(self, named: str) -> tuple[str, ...]:
-        """The last lines of nova-compute's log that name a request or a server; bounded."""
-        ...
-
 
 class Surroundings(Protocol):
     """Where nodeops runs."""
@@ -187,8 +183,9 @@ class Trace:
     """What nova-compute's log says of a server that did not come up."""
 
     request_id: str
-    """Empty: its lines were found by the server's id."""
+    """Empty: nobody asked for it, and its lines were found by the server's id."""
     lines: tuple[str, ...]
+    """In their order; those of errors begin with their level."""
 
 
 @dataclass(frozen=True, slots=True)

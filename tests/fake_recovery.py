@@ -9,6 +9,7 @@ from nodeops.readiness import ReadinessFacts
 from nodeops.recovering import Asked
 from nodeops.senses import Heard
 from nodeops.states import Domain
+from nodeops.tracing import Found, LogLine, Wanted
 from tests.fake_nova import FakeNova
 from tests.fake_world import FakeWorld
 
@@ -35,8 +36,8 @@ class BootedHost:
     consoles: dict[str, str] = field(default_factory=dict)
     agents: set[str] = field(default_factory=set)
     pings: set[str] = field(default_factory=set)
-    lines: dict[str, list[str]] = field(default_factory=dict)
-    """What is in the log, by the name it is searched for."""
+    lines: list[LogLine] = field(default_factory=list)
+    """What is in the log of nova-compute."""
     libvirt: bool = True
     looks: int = 0
     _seen: int = 0
@@ -85,11 +86,11 @@ class BootedHost:
 
     def _will_fail(self, server_id: str, name: str, request_id: str) -> None:
         words = self.broken.get(server_id, "Domain not found")
-        line = (
-            f"2026-11-21 10:00:00.000 12 ERROR nova.compute.manager [None {request_id} u p] "
-            f"[instance: {server_id}] {words}"
-        )
-        self.lines.setdefault(request_id, []).append(line)
+        line = LogLine(
+            self.nova.clock.time, "c01", "nova-compute", "ERROR", "nova.compute.manager", words,
+            request_id=request_id, server_id=server_id,
+        )  # fmt: skip
+        self.lines.append(line)
         self.nova.explanations[request_id] = Explanation(words, request_id)
         ends = "stopped" if name == "start" else "error"
 
@@ -135,8 +136,14 @@ class BootedHost:
         answers = server_id in self.agents
         return Heard(answers, "its guest agent answers" if answers else "no guest agent")
 
-    def log(self, named: str) -> tuple[str, ...]:
-        return tuple(self.lines.get(named, ()))
+    # -- Logs
+
+    def hosts(self) -> tuple[str, ...]:
+        return ("c01",)
+
+    def search(self, host: str, wanted: Wanted) -> Found:
+        mine = [line for line in self.lines if line.request_id in wanted.ids]
+        return Found(host, tuple(mine))
 
     # -- Surroundings
 

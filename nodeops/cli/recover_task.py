@@ -29,6 +29,7 @@ from nodeops.runbooks.readiness import judge_readiness
 from nodeops.runbooks.reattach import promised_of
 from nodeops.runbooks.recover import RecoverOptions, holding_up, plan_recover, recover_options
 from nodeops.runbooks.recover_verify import judge_recovery
+from nodeops.tracing import Logs
 
 PAUSE = 5.0
 AWAY = frozenset({"drain", "maintain"})
@@ -64,6 +65,7 @@ class Sources:
     past: Callable[[Desk], Past] = nova_past
     guests: Callable[[Desk, str], Guests] = guests_of
     readiness: Callable[[Desk, str], ReadinessFacts] = readiness_of
+    logs: Callable[[Desk], Logs | None] = lambda desk: desk.logs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,15 @@ class Recover(Task[RecoverFacts]):
         self, desk: Desk, plan: Plan, results: Sequence[StepResult]
     ) -> tuple[tuple[ServerResult, ...], tuple[Finding, ...]]:
         guests = self.sources.guests(desk, self.host)
-        evidence = gather_recover_evidence(desk.world(), guests, plan, results, volumes=self.options.volumes)
+        evidence = gather_recover_evidence(
+            desk.world(),
+            guests,
+            self.sources.logs(desk),
+            plan,
+            results,
+            now=time.time(),
+            volumes=self.options.volumes,
+        )
         return judge_recovery(plan, results, evidence)
 
     def question(self, plan: Plan) -> str:

@@ -33,9 +33,6 @@ class SshGuestHost:
             return Heard(answered=False, words=f"its guest agent does not answer: {reading.words}")
         return Heard(answered=True, words="its guest agent answers")
 
-    def log(self, named: str) -> tuple[str, ...]:
-        return SshGuestHosts(self.inventory).told(self.host, named) or ()
-
 
 @dataclass(frozen=True, slots=True)
 class FromHere:

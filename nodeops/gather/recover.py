@@ -1,6 +1,6 @@
 """All that a recovery is planned from, and what is seen after it; reading only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nodeops.errors import NodeopsError
@@ -10,11 +10,10 @@ from nodeops.gather.hosts import find_host
 from nodeops.gather.optional import Unseen
 from nodeops.gather.reattach import gather_reattach
 from nodeops.outcome import StepResult, StepState
-from nodeops.plan import Plan
+from nodeops.plan import Action, Plan
 from nodeops.readiness import Check
 from nodeops.reattaching import ReattachFacts
 from nodeops.recovering import (
-    GuestHost,
     Past,
     RecoverEvidence,
     RecoverFacts,
@@ -22,8 +21,12 @@ from nodeops.recovering import (
     Trace,
     switching,
 )
+from nodeops.tracing import LogLine, Logs, Wanted
 from nodeops.world import View
 
+LOG_REACH, LOG_SECONDS = 2 * 3600.0, 20.0
+"""How far back a log is read, and how long that may take."""
+GRAVE = frozenset({"ERROR", "CRITICAL"})
 TOLD = frozenset({StepState.FAILED, StepState.BLOCKED, StepState.UNKNOWN})
 
 
@@ -100,7 +103,14 @@ def _volumes(view: View, known: Known, host: str, unseen: Unseen) -> ReattachFac
 
 
 def gather_recover_evidence(
-    view: View, guests: Guests, plan: Plan, results: Sequence[StepResult], *, volumes: bool
+    view: View,
+    guests: Guests,
+    logs: Logs | None,
+    plan: Plan,
+    results: Sequence[StepResult],
+    *,
+    now: float,
+    volumes: bool = True,
 ) -> RecoverEvidence:
     """What is seen afterwards; of those that do not run also the log of nova-compute."""
     unseen = Unseen()
@@ -113,19 +123,16 @@ def gather_recover_evidence(
             found = _runs(guests, server, unseen)
             if found is not None:
                 runs[server.id] = found
-    traces = {
-        planned.id: trace
+    off = {
+        planned.id: request_of(planned.id, results)
         for planned in plan.servers
-        if str(planned.action) == "start" and not runs.get(planned.id)
-        for trace in (_trace(guests.host, planned.id, results, unseen),)
-        if trace is not None
+        if planned.action is Action.START and not runs.get(planned.id)
     }
-    known = Known(cloud=plan.cloud)
     return RecoverEvidence(
         servers=servers,
         runs=runs,
-        traces=traces,
-        volumes=_volumes(view, known, plan.host, unseen) if volumes else None,
+        traces=_traces(logs, plan.host, off, now, unseen) if logs and off else {},
+        volumes=_volumes(view, Known(cloud=plan.cloud), plan.host, unseen) if volumes else None,
         unseen=tuple(unseen.words),
     )
 
@@ -137,17 +144,23 @@ def request_of(server_id: str, results: Sequence[StepResult]) -> str:
     return (failed or mine)[-1].request_id if mine else ""
 
 
-def _trace(
-    host: GuestHost | None, server_id: str, results: Sequence[StepResult], unseen: Unseen
-) -> Trace | None:
-    """By the request's id; a start that nobody asked for is found by the server's."""
-    if host is None:
-        return None
-    request = request_of(server_id, results)
-    for named in filter(None, (request, server_id)):
-        lines = unseen.ask(f"nova-compute's log about {server_id}", host.log, named)
-        if lines is None:
-            return None
-        if lines:
-            return Trace(request, lines)
-    return Trace(request, ())
+def _traces(logs: Logs, host: str, off: Mapping[str, str], now: float, unseen: Unseen) -> dict[str, Trace]:
+    """By the requests' ids, in one search; a start that nobody asked for is found by the server's."""
+    ids = tuple(filter(None, off.values()))
+    wanted = Wanted(ids, tuple(off), since=now - LOG_REACH, seconds=LOG_SECONDS)
+    found = logs.search(host, wanted)
+    if found.error:
+        unseen.words.append(f"the logs of {host}: {found.error}")
+        return {}
+    lines = sorted(found.lines, key=lambda line: line.at)
+    return {
+        server_id: Trace(request, tuple(_texts(lines, server_id, request)))
+        for server_id, request in off.items()
+    }
+
+
+def _texts(lines: Sequence[LogLine], server_id: str, request: str) -> Iterator[str]:
+    ours = [line for line in lines if request and request in {line.request_id, line.global_id}]
+    for line in ours or [line for line in lines if line.server_id == server_id]:
+        yield f"{line.level} {line.words}" if line.level in GRAVE else line.words
+        yield from (text.strip() for text in line.more if text.strip())

@@ -14,8 +14,8 @@ LONGEST_LINE = 300
 GOOD = frozenset({StepState.DONE, StepState.SKIPPED})
 NOT_BEGUN = frozenset({StepState.PENDING, StepState.SENT})
 _BARE = re.compile(r"(?:^|: )\w*(?:Error|Exception|NotFound)$")
-_GRAVE = re.compile(r"\b(?:ERROR|CRITICAL)\b")
-_HEAD = re.compile(r"^.*?\[(?:None )?req-[^\]]*\] (?:\[instance: [^\]]*\] ?)?")
+_GRAVE = re.compile(r"^(?:ERROR|CRITICAL) ")
+_HEAD = re.compile(r"^(?:ERROR|CRITICAL) (?:Exception during message handling: )?")
 
 
 def judge_recovery(
@@ -156,10 +156,10 @@ def telling(lines: Sequence[str]) -> tuple[str, Signature | None]:
             chosen = line, known
     if chosen is not None:
         return _short(chosen[0]), chosen[1]
-    grave = [line for line in lines if _GRAVE.search(line) and line.strip()]
+    grave = [line for line in lines if _GRAVE.search(line)]
     return (_short(grave[-1]), None) if grave else ("", None)
 
 
 def _short(line: str) -> str:
-    """Without time, process and context in front."""
+    """Without its level, and what every failure begins with."""
     return _HEAD.sub("", line).strip()[:LONGEST_LINE]

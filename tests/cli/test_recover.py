@@ -47,7 +47,7 @@ def desk(world: FakeWorld, tmp_path: Path) -> Iterator[FakeDesk]:
 
 def task(host: BootedHost, wait: float = 0.0, **options: Any) -> Recover:
     guests = Guests(host, host if host.libvirt else None, host, host.nova.clock.now)
-    sources = Sources(lambda _: host, lambda *_: guests, lambda *_: ready_host(host))
+    sources = Sources(lambda _: host, lambda *_: guests, lambda *_: ready_host(host), lambda _: host)
     return Recover("c01", RecoverOptions(**options), wait, sources)
 
 

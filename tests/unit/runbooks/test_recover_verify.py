@@ -14,14 +14,11 @@ from tests.plans.form import server_of
 PLANNED = ServerPlan("s1", "web", "SHUTOFF", Action.START)
 PLAN = Plan("recover", "c01", "test", {}, (), (PLANNED,))
 MISSING = (
-    "2026-11-21 10:00:00.000 12 ERROR nova.compute.manager [None req-1 u p - - default default] "
-    "[instance: s1] Cannot reboot instance: Could not open '/var/lib/nova/instances/_base/ab': "
-    "No such file or directory"
+    "ERROR Exception during message handling: Cannot reboot instance: "
+    "Could not open '/var/lib/nova/instances/_base/ab': No such file or directory"
 )
-NOISE = (
-    "2026-11-21 10:00:00.000 12 INFO nova.compute.manager [None req-1 u p] [instance: s1] Rebooting instance"
-)
-ODD = "2026-11-21 10:00:00.000 12 ERROR nova.compute.manager [None req-1 u p] [instance: s1] odd thing: 17"
+NOISE = "Rebooting instance"
+ODD = "ERROR odd thing: 17"
 
 
 def server(**changes: object) -> Server:
@@ -97,7 +94,7 @@ def test_the_line_that_explains_is_found_among_the_others() -> None:
     assert known is not None
     assert known.name == "disk-missing"
     assert "_base/ab" in line
-    assert "req-1" not in line
+    assert line.startswith("Cannot reboot instance")
 
 
 def test_an_unknown_error_is_shown_as_it_is_with_where_to_look() -> None:

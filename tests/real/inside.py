@@ -20,6 +20,12 @@ def asked(bed: Bed, host: str, server_id: str, command: str, **arguments: Any) -
     return json.loads(answer)["return"]
 
 
+def begin(bed: Bed, host: str, server_id: str, script: str) -> None:
+    """Start a script in the guest, whatever becomes of it."""
+    arguments = {"path": "/bin/sh", "arg": ["-c", script]}
+    assert asked(bed, host, server_id, "guest-exec", **arguments)["pid"]
+
+
 def inside(bed: Bed, host: str, server_id: str, script: str) -> str:
     """Run a script in the guest and return what it printed."""
     arguments = {"path": "/bin/sh", "arg": ["-c", script], "capture-output": True}

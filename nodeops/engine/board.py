@@ -109,7 +109,9 @@ class Board:
         for key in self.needing(step_id):
             step = self.steps[key]
             if step.params.get("follows") == step_id and self.is_pending(key):
-                self.steps[key] = replace(step, source=host)
+                where = {"host": host} if "host" in step.params else {}
+                source = None if step.source is None else host
+                self.steps[key] = replace(step, source=source, params={**step.params, **where})
 
     def take_over(self, result: StepResult) -> None:
         """A step that an earlier part of the run ended, and that is not planned any more."""

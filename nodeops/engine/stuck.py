@@ -51,7 +51,8 @@ def _interrupt(context: Context, moving: Moving, interruptible: Interruptible | 
     over = f"did not end within {step.budget_seconds:.0f} s"
     policy = Policy(context.limits.on_stuck)
     if interruptible is None or policy is Policy.LEAVE:
-        moving.stuck_words = f"{over}, left to nova"
+        on_host = step.subject_id == context.record.plan.host
+        moving.stuck_words = f"{over}, left to {'the host' if on_host else 'nova'}"
         return
     context.record.note(policy, over, step.id)
     try:

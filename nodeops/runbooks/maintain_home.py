@@ -73,7 +73,7 @@ def _renamed(step: Step, needs: tuple[str, ...], leaves: Mapping[str, str], last
     own = tuple(f"{BACK}{need}" for need in step.needs)
     first = tuple(dict.fromkeys([*needs, *([last[step.subject_id]] if step.subject_id in last else [])]))
     out = leaves.get(step.subject_id)
-    if out is not None and step.source is not None:
+    if out is not None and (step.source is not None or "host" in params):
         params["follows"] = out
         own = tuple(dict.fromkeys([*own, out])) if own else own
         first = tuple(dict.fromkeys([*first, out]))

@@ -309,16 +309,18 @@ def _agents(facts: ReadinessFacts) -> Check:
         words = f"could not be asked: {facts.why_unseen('agents')}"
         return Check(code, subject, Standing.UNKNOWN, words, wanted, "openstack network agent list shows it.")
     binding = [agent for agent in facts.agents if agent.binds_ports]
-    dead = [agent for agent in facts.agents if not agent.alive]
+    dead = [agent for agent in binding if not agent.alive]
     if not binding:
         return Check(code, subject, Standing.NOTED, "neutron knows none there that binds ports of servers")
-    if any(agent.binds_ports for agent in dead) or dead:
+    if dead:
         words = ", ".join(
             f"{agent.type} is not alive (last seen {agent.last_seen or 'never'})" for agent in dead
         )
         way = f"systemctl status {dead[0].binary} on {host}, or its container; start it."
         return Check(code, subject, Standing.FAILED, words, wanted, way)
-    return Check(code, subject, Standing.PASSED, f"{binding[0].type} is alive")
+    others = [agent.type for agent in facts.agents if not agent.alive]
+    also = f"; not alive: {_names(others)}" if others else ""
+    return Check(code, subject, Standing.PASSED, f"{binding[0].type} is alive{also}")
 
 
 def _resources(facts: ReadinessFacts) -> Check:

@@ -459,3 +459,19 @@ def test_killed_at_every_call_to_the_cloud(tmp_path: Path) -> None:
         if not crashes:
             break
     assert number > 60
+
+
+def test_a_server_that_went_elsewhere_than_planned_comes_home_from_there(site: Site) -> None:
+    nova = site.world.nova
+    nova.add_server("susp", "c01", vm_state="suspended")
+    with site.desk() as desk:
+        options = MaintainOptions(UPGRADE, replace(MOVE, risk=Risk.REBOOT), Manners(give_back=True))
+        task = Maintain("c01", options)
+        plan = task.plan(task.gather(desk, None))
+        for server in plan.servers:
+            nova.refusals.add((str(server.target), server.id))
+        assert carry_out(desk, task, GO) == 0
+    assert set(site.hosts().values()) == {"c01"}
+    assert nova.servers["susp"].status == "SUSPENDED"
+    moved = [call.arguments for call in site.world.named("live_migrate")]
+    assert len(moved) > 2 * len(plan.servers), "none was refused"

@@ -6,7 +6,7 @@ from the room unless a server says which hosts it names (`candidates`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nodeops.facts import (
@@ -32,9 +32,13 @@ from nodeops.facts import (
     ServerGroup,
     Storage,
 )
+from nodeops.inventory.variables import ServiceManager
+from nodeops.machine import Before, Boot, Condition, Service, ServiceState
+from nodeops.maintaining import MaintainFacts, Manners, Reset, Task
 from nodeops.plan import Plan, Risk
 from nodeops.runbooks.drain import plan_drain
 from nodeops.runbooks.failover import FailoverOptions, plan_failover
+from nodeops.runbooks.maintain import MaintainOptions, plan_maintain
 from nodeops.runbooks.options import MoveOptions
 from nodeops.runbooks.priority import Priority
 from nodeops.runbooks.readmit import plan_readmit
@@ -77,12 +81,16 @@ class Case:
     fenced_by: str = ""
     priority: tuple[Priority, ...] = ()
     wanted: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    window: Mapping[str, Any] = field(default_factory=dict)
+    """What is to be done to a host that is maintained, and what was done already."""
     returned: Mapping[str, Any] = field(default_factory=dict)
     """What is said of a host that comes back: `returned` in the file."""
 
     def plan(self) -> Plan:
         if self.runbook == "readmit":
             return plan_readmit(_returned(self.facts, self.returned), self.options, force=self.force)
+        if self.runbook == "maintain":
+            return plan_maintain(_window(self.facts, self.window), _window_options(self))
         if self.runbook == "failover":
             elsewhere = tuple(s for s in self.facts.servers if s.host != self.facts.host.name)
             facts = FailoverFacts(self.facts, self.inquest, self.wanted, elsewhere)
@@ -113,6 +121,43 @@ def case_of(data: Mapping[str, Any]) -> Case:
         priority=tuple(Priority.parse(each) for each in data.get("priority", ())),
         wanted={name: {"vm_state": state} for name, state in data.get("wanted", {}).items()},
         returned=data.get("returned", {}),
+        window=data.get("window", {}),
+    )
+
+
+def _window_options(case: Case) -> MaintainOptions:
+    said = case.window
+    task = Task(
+        tuple(said.get("argv", ())), pause=said.get("pause", False), reset=Reset(said.get("reset", "none"))
+    )
+    manners = Manners(
+        give_back=said.get("give_back", False),
+        force=case.force,
+        finish=said.get("finish", False),
+        again=said.get("again", False),
+    )
+    return MaintainOptions(task, case.options, manners)
+
+
+def _window(facts: DrainFacts, said: Mapping[str, Any]) -> MaintainFacts:
+    """Servers on the host are drained; those elsewhere were moved away before."""
+    host = facts.host.name
+    here = tuple(server for server in facts.servers if server.host == host)
+    there = tuple(server for server in facts.servers if server.host != host)
+    manager = ServiceManager(said.get("manager", "systemd"))
+    service = Service("nova-compute", manager, ServiceState.RUNNING, stop_seconds=65.0)
+    boot = Boot("boot-1", 0.0)
+    return MaintainFacts(
+        drain=replace(facts, servers=here, moved=()),
+        condition=None if said.get("away") else Condition(host, boot, 0.0, compute=service),
+        before=Before(libvirt="11.3.0"),
+        hooks_before=tuple(said.get("hooks_before", ())),
+        hooks_after=tuple(said.get("hooks_after", ())),
+        done=frozenset(said.get("done", ())),
+        sent=frozenset(said.get("sent", ())),
+        failed=frozenset(said.get("failed", ())),
+        unknown=frozenset(said.get("unknown", ())),
+        away=replace(facts, servers=there) if there else None,
     )
 
 

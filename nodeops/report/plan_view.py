@@ -15,6 +15,8 @@ from nodeops.report.rows import RowChange, row_changes
 
 MARK = {Level.INFO: ("·", "dim"), Level.WARNING: ("!", "warn"), Level.ERROR: ("✗", "bad")}
 NAMES_SHOWN = 8
+IN_PLACE = frozenset({"recover"})
+"""Runbooks that need no place for anybody."""
 BAR = 10
 TITLES = {"VCPU": "VCPU", "MEMORY_MB": "memory", "DISK_GB": "disk"}
 UNITS = {"MEMORY_MB": (1024, " GiB"), "DISK_GB": (1, " GB")}
@@ -217,7 +219,8 @@ def finding_lines(finding: Finding) -> RenderableType:
 def totals(plan: Plan) -> Text:
     """Whether the set fits, and how long it takes at how many at once."""
     fits = ("every server has a place", "good") if plan.fits else ("not every server has a place", "bad")
-    text = line(fits, "; expected ", (figures.duration(plan.expected_seconds), "head"))
+    place = () if plan.runbook in IN_PLACE else (fits, "; ")
+    text = line(*place, "expected ", (figures.duration(plan.expected_seconds), "head"))
     parallel, rate = plan.options.get("parallel"), plan.options.get("rate_mib")
     if isinstance(parallel, int):
         text.append(f" with {parallel} at once")

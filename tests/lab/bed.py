@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -191,11 +192,16 @@ class Bed:
         """Bring every host into service, those that were given up for dead too."""
         for name, service in self.services().items():
             if service["forced_down"]:
-                self.set_service(name, forced_down=False)
+                self.until(partial(self._takes_back, name))
         self.until(lambda: all(service["state"] == "up" for service in self.services().values()))
         for name, service in self.services().items():
             if service["status"] == "disabled":
                 self.set_service(name, status="enabled")
+
+    def _takes_back(self, host: str) -> bool:
+        """Nova refuses it until the host has removed what was evacuated from it."""
+        path = f"/os-services/{self.service(host)['id']}"
+        return bool(self.cloud.compute.put(path, json={"forced_down": False}, microversion="2.90").ok)
 
     def until(self, condition: Callable[[], bool], seconds: float = LONGEST) -> None:
         assert self.comes(condition, seconds), "the lab did not come to the expected state in time"

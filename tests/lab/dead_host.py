@@ -43,9 +43,11 @@ def fail_over(bed: Bed, host: str, *words: str, said: bool = True) -> Result:
 
 
 def come_back(bed: Bed, host: str) -> None:
-    """Power, and nova-compute, which stays forced down; it has looked for old copies as it started."""
+    """Power, and nova-compute, which stays forced down; it has removed old copies, and reports again."""
+    silent_since = bed.service(host)["updated_at"]
     hosts.start(bed.root, host)
     bed.until(lambda: not evacuations(bed, host, "done"))
+    bed.until(lambda: bed.service(host)["updated_at"] != silent_since)
 
 
 def evacuations(bed: Bed, host: str, status: str) -> list[Any]:

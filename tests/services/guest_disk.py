@@ -1,4 +1,4 @@
-"""A guest's disk with partitions and logical volumes, made by the real tools, and a virsh that only remembers.
+"""A guest's disk with partitions and volumes, made by the real tools, and a virsh that only remembers.
 
 The virsh stands for libvirt where a test is about what is done around it; tests/real has the real one.
 """

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from nodeops.log_lines import service_of
 from nodeops.signatures import Rank, Signature, explain
 from nodeops.tracing import Found, LogLine, RequestRecord, TraceFacts
 
@@ -241,9 +242,22 @@ def _gaps(facts: TraceFacts) -> Iterator[str]:
         yield from (f"{found.host}: {name} is not there" for name in found.missing)
         if found.cut:
             yield f"{found.host}: there was more than was read; --since shortens the time"
-        if begun is not None and _rotated_away(found, begun):
-            yield f"{found.host}: its logs begin after the request; older ones are gone"
+        if begun is not None:
+            took_part = any(found.host in each.hosts for each in facts.requests)
+            for service in _rotated_away(found, begun, empty_too=took_part):
+                yield f"{found.host}: the log of {service} begins after the request; what was before is gone"
 
 
-def _rotated_away(found: Found, begun: float) -> bool:
-    return found.begins is not None and found.begins > begun + GAP_SECONDS
+def _rotated_away(found: Found, begun: float, *, empty_too: bool) -> Iterator[str]:
+    """Services of which nothing was found and nothing of that time is left."""
+    told = {line.service for line in found.lines}
+    beginnings: dict[str, list[float | None]] = {}
+    for file in found.files:
+        if file.size:
+            beginnings.setdefault(service_of(file.name), []).append(file.begins)
+        elif empty_too and file.name.startswith("/"):
+            beginnings.setdefault(service_of(file.name), [])
+    for service, begins in beginnings.items():
+        early = any(each is None or each <= begun + GAP_SECONDS for each in begins)
+        if service not in told and not early:
+            yield service

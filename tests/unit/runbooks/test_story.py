@@ -131,7 +131,23 @@ def test_the_next_command_names_the_server_where_it_is_about_one() -> None:
 def test_logs_that_begin_after_the_request_are_gone() -> None:
     kept = Found("c01", files=(LogFile("/var/log/nova/nova-compute.log", 10, AT + 3600),))
     told = story(requests=(request(status="error"),), found=(kept,))
-    assert told.gaps == ("c01: its logs begin after the request; older ones are gone",)
+    assert told.gaps == ("c01: the log of nova-compute begins after the request; what was before is gone",)
+
+
+def test_an_empty_log_of_a_host_with_a_part_is_gone_and_of_another_is_empty() -> None:
+    files = (LogFile("/var/log/nova/nova-compute.log"),)
+    told = story(
+        requests=(request(status="error"),), found=(Found("c01", files=files), Found("ctl", files=files))
+    )
+    assert [gap.partition(":")[0] for gap in told.gaps] == ["c01"]
+
+
+def test_a_log_whose_older_part_is_kept_has_no_gap() -> None:
+    files = (
+        LogFile("/var/log/nova/nova-compute.log", 10, AT + 3600),
+        LogFile("/var/log/nova/nova-compute.log.1.gz", 10, AT - 3600),
+    )
+    assert story(requests=(request(status="error"),), found=(Found("c01", files=files),)).gaps == ()
 
 
 def test_a_host_that_cannot_be_asked_is_told() -> None:

@@ -325,3 +325,23 @@ def test_a_journal_that_fails_while_running_stops_everything(journal: Journal) -
     with journal.engine.begin() as connection:
         schema.metadata.create_all(connection)
     record.leave(0, "")
+
+
+def test_a_window_that_brought_a_server_home_has_nothing_of_it_to_give_back(journal: Journal) -> None:
+    plan = replace(PLAN, runbook="maintain")
+    record = journal.begin(plan, WHO)
+    seen = outcome(record.id, plan, s1=Verdict.MOVED, s2=Verdict.MOVED)
+    home = replace(seen.servers[0], target="c01")
+    record.finish(replace(seen, servers=(home, *seen.servers[1:])), 0)
+    assert [each.server_id for each in journal.moved_away(CLOUD, "c01")] == ["s2"]
+
+
+def test_a_service_is_seen_to_beside_an_unfinished_window(journal: Journal) -> None:
+    window = replace(PLAN, runbook="maintain")
+    journal.begin(window, WHO).leave(10, "the gate")
+    journal.begin(replace(PLAN, runbook="service"), WHO).leave(130, "Ctrl-C")
+    unfinished = journal.unfinished(CLOUD, "c01")
+    assert unfinished is not None
+    assert unfinished.runbook == "maintain"
+    assert journal.begin(window, WHO).resumed
+    assert journal.begin(replace(PLAN, runbook="service"), WHO).resumed

@@ -30,7 +30,8 @@ def log_of(
     if bench.logs is None or not where or not request_id:
         return None, []
     wanted = Wanted((request_id,), since=since - LOG_BEFORE)
-    found = [bench.logs.search(each, wanted) for each in where]
+    with bench.turn:
+        found = [bench.logs.search(each, wanted) for each in where]
     lines = sorted((line for each in found for line in each.lines), key=lambda line: line.at)
     return tuple(lines), [f"log of nova on {each.host}: {each.error}" for each in found if each.error]
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from threading import Lock
 from typing import Any, Protocol
 
 from nodeops.cli.site_command import Commands
@@ -82,6 +83,8 @@ class Bench:
     logs: Logs | None = None
     controllers: tuple[str, ...] = ()
     """Hosts of the inventory that are no compute hosts: there is the log of Nova's API."""
+    turn: Lock = field(default_factory=Lock)
+    """Logs are searched over one connection a host: one question after the other."""
 
 
 def environment(server: Server, subject: Subject, image_name: str, image_id: str) -> Mapping[str, str]:

@@ -32,6 +32,8 @@ class BootedHost:
     """Servers whose start fails, and which a hard reboot mends."""
     gone: set[str] = field(default_factory=set)
     """Servers without a guest until they are rebooted hard, whatever their record says."""
+    runs_anyway: set[str] = field(default_factory=set)
+    """Servers whose guest runs whatever their record says, once they were started."""
     undefined: set[str] = field(default_factory=set)
     consoles: dict[str, str] = field(default_factory=dict)
     agents: set[str] = field(default_factory=set)
@@ -107,6 +109,8 @@ class BootedHost:
 
     def runs(self, server_id: str) -> bool | None:
         server = self.nova.servers[server_id]
+        if server_id in self.runs_anyway and server.vm_state == "active":
+            return True
         return server.power_state == PowerState.RUNNING and server_id not in self.gone
 
     def booted(self, provider_id: str) -> float | None:

@@ -119,6 +119,10 @@ def _findings(
         words = f"{planned.name} runs, and shows no sign of life: {probe.words}"
         hint = f"openstack console log show {planned.id}; --probe none does without."
         yield Finding(Level.ERROR, "no-sign-of-life", words, hint, planned.id)
+    server = evidence.servers.get(planned.id)
+    if verdict is Verdict.DONE and server is not None and server.power_state != PowerState.RUNNING:
+        words = f"{planned.name} runs, and its power_state is {server.power_state} for nova"
+        yield Finding(Level.ERROR, "states-disagree", words, f"nodeops states {plan.host} --fix", planned.id)
     if verdict is Verdict.DONE and evidence.volumes is not None:
         for case in cases(evidence.volumes):
             if case.server.id == planned.id and case.standing is not Standing.ATTACHED:

@@ -24,9 +24,11 @@ from nodeops.runbooks.recover import RecoverOptions
 from tests.cli.test_conduct import FakeDesk, told, verdicts
 from tests.fake_recovery import HOUR, PANIC, BootedHost, off_with_the_host, ready_host
 from tests.fake_world import Crash, FakeWorld, FaultKind, small_cloud
+from tests.unit.runbooks.test_audit import attachment_elsewhere
 
 GO = Manner(yes=True, output=Format.JSON)
 DRY = replace(GO, dry_run=True)
+STARTED = ("s01", "s02", "s03")
 
 
 @pytest.fixture
@@ -238,6 +240,35 @@ def test_a_stop_by_its_owner_meanwhile_is_respected(
         carry_out(desk, task(host, move=options), GO)
     assert verdicts(told(capsys))["s03"] == "LEFT"
     assert "s03" not in started(world)
+
+
+def test_its_stale_volume_is_attached_anew_once_it_runs(
+    desk: FakeDesk, host: BootedHost, world: FakeWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.nova.change("s01", volume_ids=("v1", "v2"), image_id=None, root_device="/dev/vda")
+    attachment_elsewhere(world.nova)
+    assert carry_out(desk, task(host, volumes=False), DRY) == 0
+    assert "volume-elsewhere" not in str(told(capsys))
+    assert carry_out(desk, task(host), GO) == 0
+    assert set(verdicts(told(capsys)).values()) == {"DONE"}
+    names = [call.name for call in world.writes if call.arguments[0] == "s01"]
+    assert names == ["start", "detach_volume", "attach_volume"]
+    held = [each for each in world.nova.cinder.attachments() if each.volume_id == "v2"]
+    assert [each.host for each in held] == ["c01"]
+
+
+def test_states_that_disagree_afterwards_are_said(
+    desk: FakeDesk, host: BootedHost, world: FakeWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def forget(name: str, _arguments: tuple[object, ...]) -> None:
+        if name == "explain" or (name == "servers_on" and len(world.named("start")) == len(STARTED)):
+            world.nova.change("s01", power_state=PowerState.NOSTATE)
+
+    host.runs_anyway.add("s01")
+    world.before.append(forget)
+    with pytest.raises(NotVerifiedError, match="power_state"):
+        carry_out(desk, task(host), GO)
+    assert verdicts(told(capsys))["s01"] == "DONE"
 
 
 def test_all_of_them_failing_is_a_failure(desk: FakeDesk, host: BootedHost) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from nodeops.errors import FailedError
 from nodeops.lab.real import hosts
 from tests.lab.bed import Bed
 
@@ -80,3 +81,44 @@ def pinging(where: str) -> Iterator[Silence]:
     finally:
         ended.set()
         pinger.join()
+
+
+@contextmanager
+def slow_network(bed: Bed, host: str, rate: str = "8mbit") -> Iterator[None]:
+    """What leaves the host, a migration's memory above all, is held back in this context."""
+    on_host(bed, host, f"tc qdisc replace dev eth0 root tbf rate {rate} burst 32k latency 400ms")
+    try:
+        yield
+    finally:
+        with suppress(FailedError):
+            on_host(bed, host, "tc qdisc del dev eth0 root")
+
+
+def copying(bed: Bed, host: str, server_id: str) -> bool:
+    """Whether QEMU there is copying the guest's memory."""
+    told = on_host(bed, host, f"virsh domjobinfo {server_id} 2>/dev/null")
+    return "Unbounded" in told and "Memory processed" in told
+
+
+def second_copy(bed: Bed, server_id: str, runs_on: str, host: str) -> None:
+    """Run another guest of the server on a host, on a disk of its own: QEMU's lock is to save nobody."""
+    xml = on_host(bed, runs_on, f"virsh dumpxml {server_id} --migratable")
+    place = f"/var/lib/nova/instances/{server_id}"
+    assert f"'{place}/disk'" in xml
+    xml = xml.replace(f"'{place}/disk'", "'/var/tmp/second'").replace("/console.log'", "/second.log'")
+    on_host(bed, host, "qemu-img create -q -f qcow2 /var/tmp/second 128M")
+    told = on_host(bed, host, f"cat > /tmp/second.xml <<'END'\n{xml}\nEND\nvirsh create /tmp/second.xml 2>&1")
+    assert server_id in on_host(bed, host, "virsh list --uuid"), told
+
+
+def hold_compute(bed: Bed, host: str) -> None:
+    """Of a host without power: its nova-compute will not run when it boots, until `release_compute`."""
+    etc = hosts.find(bed.layout, host).upper / "etc"
+    drop_in = etc / "systemd" / "system" / "nova-compute.service.d" / "hold.conf"
+    drop_in.parent.mkdir(parents=True, exist_ok=True)
+    drop_in.write_text("[Unit]\nConditionPathExists=!/etc/nova/hold\n")
+    (etc / "nova" / "hold").touch()
+
+
+def release_compute(bed: Bed, host: str) -> None:
+    on_host(bed, host, "rm /etc/nova/hold; systemctl start nova-compute")

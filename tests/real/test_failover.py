@@ -1,0 +1,66 @@
+"""A real host dies and comes back, and old copies of its guests try to run a second time."""
+
+from tests.lab.bed import Bed, Result
+from tests.real.guests import await_guest, boots, hold_compute, on_host, release_compute, second_copy
+
+LOCK = "write lock"
+
+
+def fail_over(bed: Bed, *more: str) -> Result:
+    plan = bed.run("failover", "c01", "--dry-run", "-o", "json", *more)
+    if plan.code:
+        return plan
+    return bed.run("failover", "c01", "-o", "json", "--confirm", f"c01@{plan.json['digest']}", *more)
+
+
+def test_saved_once_and_never_run_twice(bed: Bed) -> None:
+    names = bed.boot("c01", 2)
+    for name in names:
+        await_guest(bed, name)
+    ids = {name: bed.servers()[name]["id"] for name in names}
+    since = on_host(bed, "c02", "date +%s").strip()
+
+    # nova-compute is dead and its guests live: nothing may be started a second time
+    assert bed.lab("stop-compute", "c01").code == 0
+    bed.until(lambda: bed.service("c01")["state"] == "down")
+    refused = fail_over(bed)
+    assert refused.code == 5, (refused.code, refused.err)
+    assert "alive" in refused.err.lower()
+    assert len(on_host(bed, "c01", "virsh list --name").split()) == 2
+    assert on_host(bed, "c02", "virsh list --all --name").strip() == ""
+
+    # fenced by the lab's inventory, and saved
+    fenced = bed.run("inquest", "c01", "--fence", "--dry-run", "-o", "json")
+    assert fenced.code == 0, fenced.err
+    fenced = bed.run("inquest", "c01", "--fence", "--confirm", f"c01@{fenced.json['digest']}", "-o", "json")
+    assert fenced.code == 0, fenced.err
+    saved = fail_over(bed)
+    assert saved.code == 0, saved.err
+    assert set(bed.hosts_of(names).values()) == {"c02"}
+    for name in names:
+        bed.until(lambda name=name: boots(bed, name) == 2)  # type: ignore[misc]
+
+    # the host is back without its nova-compute, and an old copy is started; no lock of QEMU is in its way
+    hold_compute(bed, "c01")
+    assert bed.lab("start", "c01").code == 0
+    second = ids[names[0]]
+    second_copy(bed, second, "c02", "c01")
+    state = bed.run("states", "c01", "-o", "json")
+    assert {each["id"]: each["class"] for each in state.json["findings"]}[second] == "two-guests"
+    not_yet = bed.run("readmit", "c01", "--yes", "-o", "json")
+    assert not_yet.code == 5, not_yet.err
+    assert {"guests-left"} <= {each["code"] for each in not_yet.json["findings"]}
+    assert bed.service("c01")["forced_down"]
+
+    # nova-compute removes the old copies as it starts; then the host serves again
+    on_host(bed, "c01", f"virsh destroy {second}")
+    release_compute(bed, "c01")
+    bed.until(lambda: on_host(bed, "c01", "virsh list --all --name").strip() == "")
+    bed.until(lambda: bed.run("readmit", "c01", "--dry-run").code == 0)
+    readmitted = bed.run("readmit", "c01", "--yes", "-o", "json")
+    assert readmitted.code == 0, readmitted.err
+    bed.until(lambda: bed.service("c01")["state"] == "up" and bed.service("c01")["status"] == "enabled")
+    assert len(on_host(bed, "c02", "virsh list --name").split()) == 2
+    logs = f"journalctl --since @{since} --no-pager; cat /var/log/nova/nova-compute.log"
+    for host in ("c01", "c02"):
+        assert LOCK not in on_host(bed, host, f"({logs}) | grep -i '{LOCK}'"), "it was the lock that saved us"

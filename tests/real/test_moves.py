@@ -1,0 +1,65 @@
+"""Drains on real hosts in which a host dies, and the two sides of one that does not."""
+
+from tests.lab.bed import Bed
+from tests.real.guests import await_guest, boots, copying, counted, on_host, slow_network
+
+
+def test_blackouts_are_measured_on_the_way_out_and_back(bed: Bed) -> None:
+    names = bed.boot("c01", 2)
+    for name in names:
+        await_guest(bed, name)
+    out = bed.run("drain", "c01", "--yes", "--probe", "ping", "-o", "json")
+    assert out.code == 0, out.err
+    assert out.json["blackout"]["measured"] == 2
+    assert 0 < out.json["blackout"]["p50"] <= out.json["blackout"]["max"] < 10
+    assert {server["blackout"]["way"] for server in out.json["servers"]} == {"ping"}
+
+    back = bed.run("undrain", "c01", "--give-back", "--yes", "--probe", "libvirt", "-o", "json")
+    assert back.code == 0, back.err
+    assert set(bed.hosts_of(names).values()) == {"c01"}
+    assert back.json["blackout"]["measured"] == 2
+    assert 0 < back.json["blackout"]["max"] < 10
+
+
+def test_the_target_dies_in_mid_migration_and_the_guest_lives_on(bed: Bed) -> None:
+    (name,) = bed.boot("c01", 1)
+    await_guest(bed, name)
+    server = bed.servers()[name]["id"]
+    with slow_network(bed, "c01"):
+        drain = bed.start("drain", "c01", "--yes", "--retries", "0", "--probe", "ping", "-o", "json")
+        bed.until(lambda: copying(bed, "c01", server))
+        assert bed.lab("lose", "c02").code == 0
+    said, _ = drain.communicate(timeout=300)
+    before = counted(bed, name)
+    assert drain.returncode in {10, 11}, said
+    assert '"verdict": "MOVED"' not in said
+    assert bed.hosts_of([name]) == {name: "c01"}
+    bed.until(lambda: bed.servers()[name]["OS-EXT-STS:task_state"] is None)
+    bed.until(lambda: counted(bed, name) > before + 10)
+    assert boots(bed, name) <= 1, "it was never off"
+    assert server in on_host(bed, "c01", "virsh list --uuid")
+
+    assert bed.lab("start", "c02").code == 0
+    bed.until(lambda: bed.service("c02")["state"] == "up")
+    again = bed.run("drain", "c01", "--yes", "-o", "json")
+    assert again.code == 0, again.err
+    assert bed.hosts_of([name]) == {name: "c02"}
+    assert boots(bed, name) <= 1
+
+
+def test_the_host_dies_in_mid_drain_and_the_drain_does_not_say_done(bed: Bed) -> None:
+    names = bed.boot("c01", 2)
+    for name in names:
+        await_guest(bed, name)
+    ids = {bed.servers()[name]["id"] for name in names}
+    with slow_network(bed, "c01"):
+        drain = bed.start("drain", "c01", "--yes", "--probe", "ping", "-o", "json")
+        bed.until(lambda: any(copying(bed, "c01", server) for server in ids))
+        assert bed.lab("lose", "c01").code == 0
+    said, told = drain.communicate(timeout=600)
+    assert drain.returncode >= 10, told
+    assert '"verdict": "MOVED"' not in said
+    assert set(bed.hosts_of(names).values()) == {"c01"}
+
+    dead = bed.run("inquest", "c01")
+    assert dead.code == 0, dead.out

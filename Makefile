@@ -32,6 +32,7 @@ bench: install         ## figures, as ratios in one run
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/planning.py
 	PYTHONPATH=. $(BIN)/python bench/rewrite.py
+	$(BIN)/python bench/real.py # on two real hosts: root, Debian
 
 docs: install          ## the generated pages and pictures
 	$(BIN)/python docs/generate.py

@@ -5,7 +5,8 @@
 `virsh migrate` in a loop is the floor: libvirt alone, no Nova, no check; the guests are brought back the same
 way. The loop is the operations guide's, one by one with `openstack server migrate --live-migration --wait`.
 nodeops is timed whole: gather, plan, canary, moves, verification. One pinger listens in the same way to all
-of them; what nodeops itself says with `--probe ping` is shown beside it. Without --lab-dir a lab of two hosts is made.
+of them; what nodeops itself says with `--probe ping` is shown beside it. Without --lab-dir a lab of two hosts
+is made.
 """
 
 import argparse

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from signal import SIGINT
 
 from nodeops.cli import ask, refusal
 from nodeops.cli.desk import Desk
@@ -28,8 +29,8 @@ from nodeops.clients.server_states import ServerStates
 from nodeops.clients.shell import Shell
 from nodeops.engine.journal import Who
 from nodeops.engine.record import RunRecord
-from nodeops.engine.signals import Stop
 from nodeops.errors import (
+    SIGNAL_BASE,
     ApiError,
     DeclinedError,
     FailedError,
@@ -172,6 +173,8 @@ class _Sitting:
     wanted: Wanted
     over: threading.Event = field(default_factory=threading.Event)
     ended_early: str = ""
+    closed: bool = False
+    """All was taken down, and seen to be."""
 
     @property
     def desk(self) -> Desk:
@@ -193,13 +196,21 @@ class _Sitting:
                 raise
             except NodeopsError as caught:
                 error = caught
+            except BaseException as signalled:
+                if self.closed:
+                    otherwise.pop_all()
+                    self._finish(record, began, SIGNAL_BASE + getattr(signalled, "number", SIGINT))
+                raise
             otherwise.pop_all()
             code = error.exit_code if error else 0
-            outcome = Outcome(record.id, self.plan, (), started=began, ended=self.desk.now())
-            record.finish(outcome, code)
+            self._finish(record, began, code)
         show_result(self.desk, result, self.inspection.manner, code=code)
         if error:
             raise error
+
+    def _finish(self, record: RunRecord, began: float, code: int) -> None:
+        outcome = Outcome(record.id, self.plan, (), started=began, ended=self.desk.now())
+        record.finish(outcome, code)
 
     @contextmanager
     def _open(self, record: RunRecord, result: Result) -> Iterator[None]:
@@ -260,6 +271,7 @@ class _Sitting:
             words = f"{error.message}; the host takes it down by itself"
             raise OutcomeUnknownError(words, hint=self._hint()) from error
         self._ended(record, step, StepState.DONE, ended.reason)
+        self.closed = True
         before = self.wanted.guest.state
         after = ended.state_after or before
         if ended.reason not in {"", "asked"}:
@@ -389,6 +401,3 @@ class _Sitting:
         )
         self.desk.err().print(words, soft_wrap=True)
         attach(self.shell, OnHost(self.shell).words("shell", folder), ended=self.over.is_set)
-
-
-__all__ = ["Inspection", "Stop", "Task", "host_looker"]

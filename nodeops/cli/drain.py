@@ -27,6 +27,7 @@ Examples:
   nodeops drain c01                          show, ask, do, prove
   nodeops drain c01 --to c05 --to c06        only these hosts may receive
   nodeops drain c01 --allow local-disk       copy local disks too
+  nodeops drain c01 --probe ping             and how long was each guest away?
   nodeops drain c01 --risk reboot --yes      allow reboots, do not ask
 """
 

@@ -1,16 +1,18 @@
 """A real host dies and comes back, and old copies of its guests try to run a second time."""
 
 from tests.lab.bed import Bed, Result
-from tests.real.guests import await_guest, boots, hold_compute, on_host, release_compute, second_copy
+from tests.real.guests import await_guest, boots, hold_compute, on_host, reached, release_compute, second_copy
 
 LOCK = "write lock"
 
 
 def fail_over(bed: Bed, *more: str) -> Result:
-    plan = bed.run("failover", "c01", "--dry-run", "-o", "json", *more)
+    plan = bed.run("failover", "c01", "--dry-run", "-o", "json", *more, **reached(bed))
     if plan.code:
         return plan
-    return bed.run("failover", "c01", "-o", "json", "--confirm", f"c01@{plan.json['digest']}", *more)
+    return bed.run(
+        "failover", "c01", "-o", "json", "--confirm", f"c01@{plan.json['digest']}", *more, **reached(bed)
+    )
 
 
 def test_saved_once_and_never_run_twice(bed: Bed) -> None:
@@ -30,9 +32,11 @@ def test_saved_once_and_never_run_twice(bed: Bed) -> None:
     assert on_host(bed, "c02", "virsh list --all --name").strip() == ""
 
     # fenced by the lab's inventory, and saved
-    fenced = bed.run("inquest", "c01", "--fence", "--dry-run", "-o", "json")
+    fenced = bed.run("inquest", "c01", "--fence", "--dry-run", "-o", "json", **reached(bed))
     assert fenced.code == 0, fenced.err
-    fenced = bed.run("inquest", "c01", "--fence", "--confirm", f"c01@{fenced.json['digest']}", "-o", "json")
+    fenced = bed.run(
+        "inquest", "c01", "--fence", "--confirm", f"c01@{fenced.json['digest']}", "-o", "json", **reached(bed)
+    )
     assert fenced.code == 0, fenced.err
     saved = fail_over(bed)
     assert saved.code == 0, saved.err
@@ -45,9 +49,9 @@ def test_saved_once_and_never_run_twice(bed: Bed) -> None:
     assert bed.lab("start", "c01").code == 0
     second = ids[names[0]]
     second_copy(bed, second, "c02", "c01")
-    state = bed.run("states", "c01", "-o", "json")
+    state = bed.run("states", "c01", "-o", "json", **reached(bed))
     assert {each["id"]: each["class"] for each in state.json["findings"]}[second] == "two-guests"
-    not_yet = bed.run("readmit", "c01", "--yes", "-o", "json")
+    not_yet = bed.run("readmit", "c01", "--yes", "-o", "json", **reached(bed))
     assert not_yet.code == 5, not_yet.err
     assert {"guests-left"} <= {each["code"] for each in not_yet.json["findings"]}
     assert bed.service("c01")["forced_down"]
@@ -56,8 +60,8 @@ def test_saved_once_and_never_run_twice(bed: Bed) -> None:
     on_host(bed, "c01", f"virsh destroy {second}")
     release_compute(bed, "c01")
     bed.until(lambda: on_host(bed, "c01", "virsh list --all --name").strip() == "")
-    bed.until(lambda: bed.run("readmit", "c01", "--dry-run").code == 0)
-    readmitted = bed.run("readmit", "c01", "--yes", "-o", "json")
+    bed.until(lambda: bed.run("readmit", "c01", "--dry-run", **reached(bed)).code == 0)
+    readmitted = bed.run("readmit", "c01", "--yes", "-o", "json", **reached(bed))
     assert readmitted.code == 0, readmitted.err
     bed.until(lambda: bed.service("c01")["state"] == "up" and bed.service("c01")["status"] == "enabled")
     assert len(on_host(bed, "c02", "virsh list --name").split()) == 2

@@ -39,6 +39,7 @@ from nodeops.maintaining import Task as HostTask
 from nodeops.outcome import Outcome, ServerResult, StepResult, StepState
 from nodeops.plan import Action as ServerAction
 from nodeops.plan import Finding, Json, Level, Plan, Step, Verdict
+from nodeops.probing import Probe
 from nodeops.readiness import Check
 from nodeops.report.figures import count
 from nodeops.runbooks.drain import replace_target
@@ -177,6 +178,9 @@ class Maintain(Task[MaintainFacts]):
         if step.id not in {each.id for each in away.steps}:
             return None
         return replace_target(facts.drain, replace(away, runbook="drain"), step, refused)
+
+    def probe(self, desk: Desk, facts: MaintainFacts) -> Probe | None:
+        return desk.probe(self.options.move.probe, facts.drain.servers)
 
     def actions(self, desk: Desk) -> Mapping[str, Action]:
         machine = desk.machine()

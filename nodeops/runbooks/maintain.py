@@ -123,13 +123,13 @@ class _Window:
     # -- the host
 
     def chain(self, base: Sequence[str]) -> list[Step]:
-        """The steps on the host that are still to be made, each after the one before."""
+        """The steps on the host that are still to be made, each after all before it."""
         found: list[Step] = []
         for step in self._steps():
             if self._left_out(step):
                 continue
-            needs = (found[-1].id,) if found else tuple(base)
-            found.append(replace(step, needs=needs))
+            # all of them: one that was sent before a crash may end ahead of those before it
+            found.append(replace(step, needs=(*base, *(each.id for each in found))))
         return found
 
     def _left_out(self, step: Step) -> bool:

@@ -411,6 +411,8 @@ def test_killed_at_every_call_to_the_host(tmp_path: Path, kind: FaultKind, pause
         crashes = _until_it_ends(site, pause)
         words = f"{kind} at call {number}"
         assert site.machine.ran == [UPGRADE.argv], words
+        writes = [call.name for call in site.machine.calls if call.write]
+        assert "stop" not in writes[writes.index("reboot") :], words
         assert site.c01.boots in ({2} if not crashes else {2, 3}), words
         assert not site.disabled(), words
         assert not site.c01.masked, words

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from nodeops.lab.catalogue import connect
+from nodeops.lab.furniture import IMAGE, NETWORK
 from nodeops.lab.layout import read_layout
 from tests.lab.bed import Bed, Result
 from tests.real.guests import on_host
@@ -42,8 +43,8 @@ class Own:
 
     def boot(self, name: str, flavor: str, **more: Any) -> str:
         """Ask for a server and wait until it is there, or will not be; its id."""
-        image = next(iter(self.bed.cloud.image.get("/v2/images").json()["images"]))["id"]
-        network = next(iter(self.bed.cloud.network.get("/v2.0/networks").json()["networks"]))["id"]
+        image = self.bed.cloud.image.find_image(IMAGE).id
+        network = self.bed.cloud.network.find_network(NETWORK).id
         body = {
             "name": f"{PREFIX}-{name}",
             "flavorRef": flavor,
@@ -86,8 +87,8 @@ class Own:
         for flavor in compute.get("/flavors?is_public=none").json()["flavors"]:
             if flavor["name"].startswith(PREFIX):
                 compute.delete(f"/flavors/{flavor['id']}")
-        for port in self.bed.cloud.network.get(f"/v2.0/ports?name={PREFIX}-port").json()["ports"]:
-            self.bed.cloud.network.delete(f"/v2.0/ports/{port['id']}")
+        for port in self.bed.cloud.network.get(f"/ports?name={PREFIX}-port").json()["ports"]:
+            self.bed.cloud.network.delete(f"/ports/{port['id']}")
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -200,9 +201,9 @@ def test_a_server_that_a_filter_finds_no_host_for(own: Own) -> None:
 
 def test_a_port_that_cannot_be_bound(own: Own) -> None:
     """No mechanism driver of the lab serves ports of bare metal."""
-    network = next(iter(own.bed.cloud.network.get("/v2.0/networks").json()["networks"]))["id"]
+    network = own.bed.cloud.network.find_network(NETWORK).id
     body = {"name": f"{PREFIX}-port", "network_id": network, "binding:vnic_type": "baremetal"}
-    port = own.bed.cloud.network.post("/v2.0/ports", json={"port": body}).json()["port"]["id"]
+    port = own.bed.cloud.network.post("/ports", json={"port": body}).json()["port"]["id"]
     server = own.boot("unbound", own.flavor("small"), host=SOURCE, networks=[{"port": port}])
     assert own.server(server)["status"] == "ERROR"
     document = own.trace(server, "-o", "json").json

@@ -180,6 +180,54 @@ def test_the_same_in_two_logs_is_told_once(tmp_path: Path) -> None:
     assert words(look(tmp_path, Wanted((OWN,)))) == ["ours"]
 
 
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of programs that are found first."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return folder
+
+
+def program(folder: Path, name: str, *lines: str) -> None:
+    """One that notes its arguments and prints this."""
+    printed = "\n".join(lines)
+    (folder / name).write_text(
+        f"#!/bin/sh\necho \"$@\" >> {folder}/{name}.asked\ncat <<'END'\n{printed}\nEND\n"
+    )
+    (folder / name).chmod(0o755)
+
+
+def look_at(source: LogSource, wanted: Wanted) -> Found:
+    return search(FarShell(), Place("c01", "c01", "192.0.2.1", logs=(source,)), wanted)
+
+
+def test_a_journal_is_searched_within_the_time(programs: Path) -> None:
+    program(programs, "systemctl", "nova-compute.service loaded active running x")
+    begins = "1795262400.000001 c01 nova-compute[7]: "
+    program(programs, "journalctl", begins + line(0, "ours"), begins + line(1, "theirs", OTHER))
+    found = look_at(LogSource(SourceKind.JOURNAL, "nova-compute"), Wanted((OWN,), (), NOON - 10, NOON + 10))
+    assert words(found) == ["ours"]
+    asked = (programs / "journalctl.asked").read_text()
+    assert f"--unit=nova-compute --since @{NOON - 10:.0f} --until @{NOON + 11:.0f}" in asked
+
+
+def test_a_unit_that_is_not_there_is_missing(programs: Path) -> None:
+    program(programs, "systemctl", "")
+    program(programs, "journalctl", "")
+    found = look_at(LogSource(SourceKind.JOURNAL, "nova-compute"), Wanted((OWN,)))
+    assert found.missing == ("journal:nova-compute",)
+
+
+@pytest.mark.parametrize("kind", [SourceKind.DOCKER, SourceKind.PODMAN])
+def test_a_container_s_output_is_searched(programs: Path, kind: SourceKind) -> None:
+    program(programs, kind, line(0, "ours"), line(1, "theirs", OTHER))
+    found = look_at(LogSource(kind, "nova_compute"), Wanted((OWN,), (), NOON - 10))
+    assert words(found) == ["ours"]
+    assert found.lines[0].service == "nova-compute"
+    assert f"logs --since {NOON - 10:.0f} nova_compute" in (programs / f"{kind}.asked").read_text()
+
+
 def test_where_nothing_is_said_the_usual_places_are_looked_into_then_the_journal() -> None:
     shell = FarShell()
     search(shell, Place("c01", "c01", "192.0.2.1"), Wanted((OWN,), seconds=20.0))

@@ -49,6 +49,8 @@ class Desk:
         self._cloud: Cloud | None = None
         self._machine: SshMachine | None = None
         self._aside = False
+        self.accept_new = False
+        """Take and write down the key of a host that was never seen."""
 
     @classmethod
     def of(cls, ctx: Any) -> Self:
@@ -148,7 +150,8 @@ class Desk:
         from nodeops.clients.shell import Shell, login_of
         from nodeops.inventory import Place
 
-        return Shell(login_of(self.inventory().place(host) or Place(host, host, host)))
+        place = self.inventory().place(host) or Place(host, host, host)
+        return Shell(login_of(place, accept_new=self.accept_new))
 
     def probe(self, way: Way, servers: "Sequence[Server]") -> "Probe | None":
         """What measures the blackout of these servers when they move."""

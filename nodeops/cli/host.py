@@ -8,6 +8,7 @@ import typer
 from nodeops.cli import options as o
 from nodeops.cli.complete import complete_host
 from nodeops.cli.output import Format
+from nodeops.cli.ready import AcceptNew
 from nodeops.errors import UsageError
 
 HELP = """nova-compute on a host, over SSH: look at it, stop it, start it, read its log.
@@ -68,6 +69,7 @@ def host(
         str | None, typer.Option(metavar="TIME", help="With logs: not older than this, such as 10m.")
     ] = None,
     parallel: Annotated[int, typer.Option(min=1, metavar="N", help="Hosts at once.")] = 8,
+    accept_new: AcceptNew = False,
     dry_run: o.DryRun = False,
     yes: o.Yes = False,
     output: o.Output = Format.TABLE,
@@ -86,6 +88,7 @@ def host(
     if keep and verb is not Verb.STOP:
         raise UsageError("--keep goes with stop", hint="nodeops host HOST stop --keep")
     with Desk.of(ctx) as desk:
+        desk.accept_new = accept_new
         if verb is Verb.STATUS:
             show_conditions(desk, names, output, at_once=parallel)
         elif verb is Verb.LOGS:

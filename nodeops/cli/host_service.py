@@ -74,7 +74,7 @@ def show_conditions(desk: Desk, hosts: Sequence[str], output: Format, *, at_once
     def parts(_width: int) -> Sequence[Any]:
         found: list[Any] = [conditions_table(seen)] if seen else []
         found += ["", *condition_lines(seen[0])] if len(seen) == 1 else []
-        return [*found, *(line((f"{host}: ", "host"), each.message) for host, each in errors.items())]
+        return [*found, *(line((each.message, "bad")) for each in errors.values())]
 
     document = {
         "hosts": [condition_document(each) for each in seen],

@@ -39,6 +39,11 @@ Accept = Annotated[
     ),
 ]
 
+AcceptNew = Annotated[
+    bool,
+    typer.Option("--accept-new", help="Take and keep the SSH key of a host that was never seen before."),
+]
+
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
@@ -63,6 +68,7 @@ def ready(
     wait: Annotated[
         str | None, typer.Option(metavar="TIME", help="Ask again until it is ready, so long at most.")
     ] = None,
+    accept_new: AcceptNew = False,
     output: o.Output = Format.TABLE,
 ) -> None:
     """Read only."""
@@ -73,4 +79,5 @@ def ready(
     name = o.one_host(ctx, host)
     seconds = 0.0 if wait is None else units.duration(wait, option="--wait")
     with Desk.of(ctx) as desk:
+        desk.accept_new = accept_new
         show_readiness(desk, name, output, accept=accepted(accept), seconds=seconds)

@@ -7,6 +7,7 @@ import pytest
 
 from tests.lab.bed import Bed, kill
 from tests.real.guests import await_guest, on_host
+from tests.real.test_inspect import known, nodeops
 
 HOST = os.environ.get("NODEOPS_TEST_REAL_HOST", "c01")
 OTHER = os.environ.get("NODEOPS_TEST_REAL_OTHER", "c02")
@@ -38,7 +39,7 @@ def saved(bed: Bed) -> Iterator[str]:
 
 def test_classes_and_broken_chains(bed: Bed, stray: str) -> None:
     (name,) = bed.boot(HOST, 1)
-    found = bed.run("disks", HOST, "-o", "json")
+    found = nodeops(bed, "disks", HOST, "-o", "json")
     assert found.code == 30, found.err
     items = {(item["class"], item["name"]): item for item in found.json["items"]}
     assert ("in-use", bed.servers()[name]["id"]) in items
@@ -49,7 +50,7 @@ def test_classes_and_broken_chains(bed: Bed, stray: str) -> None:
 
 
 def test_nothing_younger_than_a_day_is_moved(bed: Bed, stray: str) -> None:
-    done = bed.run("disks", HOST, "--clean", "--allow", "unknown", "--yes", "-o", "json")
+    done = nodeops(bed, "disks", HOST, "--clean", "--allow", "unknown", "--yes", "-o", "json")
     assert done.code == 0, done.err
     (item,) = [item for item in done.json["items"] if item["name"] == stray]
     assert (item["class"], item["movable"]) == ("unknown", False)
@@ -60,15 +61,15 @@ def test_nothing_younger_than_a_day_is_moved(bed: Bed, stray: str) -> None:
 def test_a_salvage_that_is_killed_goes_on_and_has_every_checksum(bed: Bed, saved: str) -> None:
     (name,) = bed.boot(HOST, 1)
     await_guest(bed, name)
-    refused = bed.run("disks", HOST, "--salvage", f"{OTHER}:{saved}", "--yes")
+    refused = nodeops(bed, "disks", HOST, "--salvage", f"{OTHER}:{saved}", "--yes")
     assert refused.code == 5, "its guest runs"
     bed.act(name, {"os-stop": None})
     bed.until(lambda: bed.servers()[name]["status"] == "SHUTOFF")
     words = ("disks", HOST, "--salvage", f"{OTHER}:{saved}", "--yes")
-    process = bed.start(*words)
+    process = bed.start(*words, **known(bed))
     bed.until(lambda: ".nodeops-part" in on_host(bed, OTHER, f"find {saved}"))
     kill(process)
-    assert bed.run(*words).code == 0
+    assert nodeops(bed, *words).code == 0
     uuid = bed.servers()[name]["id"]
     checked = on_host(bed, OTHER, f"cd {saved} && sha256sum -c SHA256SUMS")
     assert f"{uuid}/disk: OK" in checked
@@ -76,6 +77,6 @@ def test_a_salvage_that_is_killed_goes_on_and_has_every_checksum(bed: Bed, saved
     assert ".nodeops-part" not in on_host(bed, OTHER, f"find {saved}")
     theirs = on_host(bed, OTHER, f"sha256sum < {saved}/{uuid}/disk")
     assert theirs == on_host(bed, HOST, f"sha256sum < {PATH}/{uuid}/disk")
-    again = bed.run(*words)
+    again = nodeops(bed, *words)
     assert again.code == 0
     assert "0 copied" in again.out

@@ -9,12 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.bed import NODEOPS, Bed
+from tests.lab.bed import NODEOPS, Bed, Result
 from tests.real.guests import await_guest, boots, counted, on_host
 
 HOST = os.environ.get("NODEOPS_TEST_REAL_HOST", "c01")
 """Of a lab that others use too: the host that is ours."""
 AGREED = ("--consent", "the tests", "--yes")
+
+
+def known(bed: Bed) -> dict[str, str]:
+    """Where the hosts are."""
+    return {"NODEOPS_INVENTORY": str(bed.root / "inventory.ini")}
+
+
+def nodeops(bed: Bed, *words: str) -> Result:
+    return bed.run(*words, **known(bed))
 
 
 def left(bed: Bed) -> str:
@@ -48,7 +57,7 @@ def looking(bed: Bed, name: str, *more: str) -> Iterator["subprocess.Popen[str]"
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=bed.environment(),
+        env=bed.environment(**known(bed)),
     ) as process:
         bed.until(lambda: "/fs/" in left(bed))
         yield process
@@ -64,20 +73,20 @@ def tell(process: "subprocess.Popen[str]", line: str) -> None:
 def test_a_look_lists_and_copies_and_the_guest_goes_on(bed: Bed, tmp_path: Path) -> None:
     name = one(bed)
     before = counted(bed, name)
-    refused = bed.run("inspect", name, "--list", "/", "--yes")
+    refused = nodeops(bed, "inspect", name, "--list", "/", "--yes")
     assert refused.code == 3, refused.err
-    listed = bed.run("inspect", name, "--list", "/", *AGREED, "-o", "json")
+    listed = nodeops(bed, "inspect", name, "--list", "/", *AGREED, "-o", "json")
     assert listed.code == 0, listed.err
     assert listed.json["guest"] == {"before": "running", "suspended": True, "after": "running"}
     assert {"boots", "counter"} <= {entry["name"] for entry in listed.json["entries"]}
-    copied = bed.run("inspect", name, "--copy", "/boots", "--to", str(tmp_path), *AGREED)
+    copied = nodeops(bed, "inspect", name, "--copy", "/boots", "--to", str(tmp_path), *AGREED)
     assert copied.code == 0, copied.err
     assert (tmp_path / "boots").read_text().strip() == "1"
     assert left(bed) == ""
     assert state(bed, name) == "running"
     bed.until(lambda: counted(bed, name) > before + 10)
     assert boots(bed, name) <= 1, "it was not booted again"
-    assert "the tests" in bed.run("show", "last", "-o", "json").out
+    assert "the tests" in nodeops(bed, "show", "last", "-o", "json").out
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
@@ -89,7 +98,7 @@ def test_the_guest_comes_back_when_nodeops_is_ended(bed: Bed, number: int) -> No
         process.wait(timeout=120)
     bed.until(lambda: left(bed) == "", seconds=90)
     assert state(bed, name) == "running"
-    cleaned = bed.run("inspect", "--clean", HOST, "--yes")
+    cleaned = nodeops(bed, "inspect", "--clean", HOST, "--yes")
     assert cleaned.code == 0, cleaned.err
     assert "nothing is left" in cleaned.out
     before = counted(bed, name)
@@ -130,7 +139,7 @@ def test_a_server_can_be_started_while_its_disk_is_looked_into(bed: Bed) -> None
 
 def test_writing_takes_a_stopped_server_and_is_there_after_its_boot(bed: Bed) -> None:
     name = one(bed)
-    refused = bed.run("inspect", name, "--write", *AGREED)
+    refused = nodeops(bed, "inspect", name, "--write", *AGREED)
     assert refused.code == 5
     bed.act(name, {"os-stop": None})
     bed.until(lambda: bed.servers()[name]["status"] == "SHUTOFF")
@@ -140,5 +149,5 @@ def test_writing_takes_a_stopped_server_and_is_there_after_its_boot(bed: Bed) ->
     assert left(bed) == ""
     bed.act(name, {"os-start": None})
     bed.until(lambda: boots(bed, name) == 2)
-    listed = bed.run("inspect", name, "--list", "/", *AGREED, "-o", "json")
+    listed = nodeops(bed, "inspect", name, "--list", "/", *AGREED, "-o", "json")
     assert "mended" in {entry["name"] for entry in listed.json["entries"]}

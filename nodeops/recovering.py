@@ -14,6 +14,9 @@ from nodeops.reattaching import ReattachFacts
 from nodeops.senses import Heard
 from nodeops.states import Domain
 
+NO_CONSOLE = "its console shows nothing"
+"""Many images have none on the serial port: that says nothing, neither good nor bad."""
+
 
 class Probe(StrEnum):
     """How a guest that was started shows that it lives."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from nodeops.errors import ApiError
 from nodeops.facts import PowerState
-from nodeops.recovering import Asked, GuestHost, Life, Past, Probe, Sign, Surroundings, switching
+from nodeops.recovering import NO_CONSOLE, Asked, GuestHost, Life, Past, Probe, Sign, Surroundings, switching
 from nodeops.states import Domain
 
 FRESH_SECONDS = 3.0
@@ -17,6 +17,12 @@ STEADY_SECONDS = 20.0
 UP = frozenset({PowerState.RUNNING, PowerState.PAUSED})
 _BEGINS = re.compile(r"^.*(?:SeaBIOS|BdsDxe|GRUB loading|ISOLINUX|SYSLINUX|Linux version ).*$", re.MULTILINE)
 """A boot begins on the console; what stands before the last of them is of an earlier one."""
+_LOADER = re.compile(
+    r"^(?:SeaBIOS|iPXE|Booting|Machine UUID|Press |(?:SYS|ISO|EXT)LINUX|GRUB|Welcome to GRUB|Loading |BdsDxe|"
+    r"UEFI|boot:|early console|Probing EDD|Decompressing)"
+)
+_KERNEL = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\]|^Linux version ")
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f]")
 _THROUGH = re.compile(
     r"\b[Ll]ogin: ?$|Reached target .*(?:Multi-User|Graphical)|Cloud-init .* finished",
     re.MULTILINE,
@@ -104,7 +110,7 @@ class Guests:
     def _console(self, server_id: str) -> Life:
         text = self.past.console(server_id)
         if not (text or "").strip():
-            return Life(Sign.SILENT, "its console shows nothing")
+            return Life(Sign.SILENT, NO_CONSOLE)
         life = read_console(text or "")
         if life.sign is not Sign.STIRS:
             return life
@@ -123,4 +129,9 @@ def read_console(text: str) -> Life:
             return Life(Sign.DEAD, f"{words}: {found[0].strip()}")
     if _THROUGH.search(boot):
         return Life(Sign.LIVES, "its console shows that it is up")
-    return Life(Sign.STIRS, "it boots, by its console")
+    lines = [line.strip() for line in _ESCAPES.sub("", boot).splitlines()]
+    beyond = [line for line in lines if line and not _LOADER.match(line) and not _KERNEL.match(line)]
+    if not beyond:
+        # A kernel that panics may take its time to come there.
+        return Life(Sign.SILENT, "its boot loader or kernel shows on its console, and nothing of its system")
+    return Life(Sign.STIRS, "its system boots, by its console")

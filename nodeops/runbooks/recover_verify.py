@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from nodeops.facts import PowerState, Server
 from nodeops.outcome import ServerResult, StepResult, StepState
 from nodeops.plan import Action, Finding, Level, Plan, ServerPlan, Verdict
-from nodeops.recovering import RecoverEvidence, Trace
+from nodeops.recovering import NO_CONSOLE, RecoverEvidence, Trace
 from nodeops.runbooks.reattach import Standing, cases
 from nodeops.signatures import Rank, Signature, explain
 
@@ -116,9 +116,7 @@ def _findings(
             yield found
     probe = _step(mine, "probe-guest")
     if verdict is Verdict.DONE and probe is not None and probe.state not in GOOD | NOT_BEGUN:
-        words = f"{planned.name} runs, and shows no sign of life: {probe.words}"
-        hint = f"openstack console log show {planned.id}; --probe none does without."
-        yield Finding(Level.ERROR, "no-sign-of-life", words, hint, planned.id)
+        yield _silent(planned, probe)
     server = evidence.servers.get(planned.id)
     if verdict is Verdict.DONE and server is not None and server.power_state != PowerState.RUNNING:
         words = f"{planned.name} runs, and its power_state is {server.power_state} for nova"
@@ -130,6 +128,18 @@ def _findings(
                 yield Finding(
                     Level.ERROR, f"volume-{case.standing}", f"{planned.name}: {case.words}", hint, planned.id
                 )
+
+
+def _silent(planned: ServerPlan, probe: StepResult) -> Finding:
+    """A console without a word is no proof; one that stops at the kernel, or an agent that is silent, is."""
+    if probe.words.startswith(NO_CONSOLE):
+        words = f"{planned.name} runs, and {probe.words}: whether it lives is not known"
+        return Finding(
+            Level.WARNING, "no-console", words, "--probe ping or agent asks otherwise.", planned.id
+        )
+    words = f"{planned.name} runs, and shows no sign of life: {probe.words}"
+    hint = f"openstack console log show {planned.id}; --probe none does without."
+    return Finding(Level.ERROR, "no-sign-of-life", words, hint, planned.id)
 
 
 def diagnosis(

@@ -41,13 +41,13 @@ def rebase(bed: Bed, name: str, backing: str) -> str:
 def spoil_its_init(bed: Bed, name: str) -> None:
     """Its kernel looks for an init that is not there, and panics."""
     path = shlex.quote(disk(bed, name))
-    on_host(
-        bed,
-        HOST,
-        f"qemu-img convert -O raw {path} /var/tmp/spoilt"
-        " && sed -i 's#rdinit=/init#rdinit=/gone#' /var/tmp/spoilt"
-        f" && qemu-img convert -f raw -O qcow2 /var/tmp/spoilt {path}; rm -f /var/tmp/spoilt",
-    )
+    for command in (
+        f"qemu-img convert -O raw {path} /var/tmp/spoilt",
+        "sed -i 's#rdinit=/init#rdinit=/gone#' /var/tmp/spoilt",
+        f"qemu-img convert -f raw -O qcow2 /var/tmp/spoilt {path}",
+        "rm /var/tmp/spoilt",
+    ):
+        on_host(bed, HOST, command)
 
 
 def test_each_server_gets_what_it_needs(bed: Bed) -> None:

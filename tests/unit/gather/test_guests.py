@@ -63,7 +63,10 @@ def test_an_agent_and_an_address_answer_or_are_silent() -> None:
     [
         ("Linux version 6.1\nweb login: ", Sign.LIVES, "up"),
         ("[  OK  ] Reached target multi-user.target - Multi-User System.", Sign.LIVES, "up"),
-        ("Linux version 6.1\n[ 0.1] BIOS-e820", Sign.STIRS, "boots"),
+        ("Linux version 6.1\n[ 0.1] BIOS-e820", Sign.SILENT, "kernel"),
+        ("SeaBIOS (version 1.16)\nBooting from Hard Disk...\n", Sign.SILENT, "boot loader"),
+        ("Linux version 6.1\n[ 0.1] BIOS\n[  OK  ] Started sshd.service", Sign.STIRS, "boots"),
+        ("\x1b[2J\x1b[01;01HSYSLINUX 6.04\r\n[    0.5] tsc: unstable", Sign.SILENT, "boot loader"),
         ("Linux version 6.1\nKernel panic - not syncing: VFS", Sign.DEAD, "panicked"),
         ("SeaBIOS\nBoot failed: not a bootable disk\nNo bootable device.", Sign.DEAD, "does not boot"),
         ("GRUB loading.\nerror: unknown filesystem.\ngrub rescue> ", Sign.DEAD, "boot loader"),

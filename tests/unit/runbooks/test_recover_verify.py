@@ -7,7 +7,7 @@ import pytest
 from nodeops.facts import PowerState, Server
 from nodeops.outcome import StepResult, StepState
 from nodeops.plan import Action, Plan, ServerPlan, Verdict
-from nodeops.recovering import RecoverEvidence, Trace
+from nodeops.recovering import NO_CONSOLE, RecoverEvidence, Trace
 from nodeops.runbooks.recover_verify import diagnosis, judge_recovery, telling
 from tests.plans.form import server_of
 
@@ -51,9 +51,15 @@ def test_the_hypervisor_is_believed_and_not_the_record() -> None:
 
 
 def test_a_silent_guest_runs_but_is_not_verified() -> None:
-    silent = step("probe-guest", StepState.BLOCKED, "its console shows nothing, for 180 s")
+    silent = step("probe-guest", StepState.BLOCKED, "its guest agent does not answer, for 180 s")
     verdict, _, codes = judged(server(), silent, runs=True)
     assert (verdict, codes) == (Verdict.DONE, {"no-sign-of-life"})
+
+
+def test_an_image_without_a_console_is_not_blamed() -> None:
+    silent = step("probe-guest", StepState.BLOCKED, f"{NO_CONSOLE}, for 180 s")
+    verdict, _, codes = judged(server(), silent, runs=True)
+    assert (verdict, codes) == (Verdict.DONE, {"no-console"})
 
 
 def test_a_panic_is_no_life() -> None:

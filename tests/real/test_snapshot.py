@@ -214,7 +214,7 @@ def interrupted(bed: Bed, server_id: str, folder: Path, number: signal.Signals) 
 
 
 def test_an_image_that_never_appears(bed: Bed, guest: str, tmp_path: Path) -> None:
-    set_hook(bed, HOST, guest, "sleep 8")
+    set_hook(bed, HOST, guest, "sleep 30")
     process = bed.start(*command(bed, guest, "--yes", *around(tmp_path), "-o", "json"))
     bed.until(lambda: bed.servers()["s-guest"]["OS-EXT-STS:task_state"] == "image_pending_upload")
     bed.cloud.image.delete_image(images_of(bed, guest)[0]["id"])

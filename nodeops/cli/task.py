@@ -146,6 +146,11 @@ def task_class(runbook: str) -> "type[Task[Any]]":
             "a run of disks is gone on with by its own command",
             hint="Give the same command again: nodeops show RUN tells it.",
         )
+    if runbook == "service":
+        raise UsageError(
+            "a change of one service is gone on with by its own command",
+            hint="Say the same again: nodeops host HOST stop, start or restart.",
+        )
     if runbook not in TASKS:
         raise UsageError(f"runbook {runbook} is not known here", hint="Use the nodeops that made this plan.")
     module, _, name = TASKS[runbook].partition(":")

@@ -8,7 +8,7 @@ from nodeops.errors import NodeopsError
 from nodeops.gather.trace import Asking, Named, gather_trace
 from nodeops.outcome import Outcome, ServerResult
 from nodeops.report.figures import count
-from nodeops.runbooks.story import tell
+from nodeops.story import tell
 from nodeops.tracing import Found, LogLine, RequestRecord, TraceFacts, Wanted
 
 CONNECT_SECONDS = 4.0

@@ -23,7 +23,7 @@ from nodeops.errors import (
 from nodeops.gather.trace import Asking, Named, gather_trace
 from nodeops.log_lines import REQUEST
 from nodeops.report.trace_view import story_document, story_lines
-from nodeops.runbooks.story import Story, tell
+from nodeops.story import Story, tell
 from nodeops.tracing import Logs, RequestRecords, TraceFacts
 
 NEWEST = 10

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from nodeops.report.console import line
 from nodeops.report.figures import count
-from nodeops.runbooks.story import Diagnosis, Entry, Story
+from nodeops.story import Diagnosis, Entry, Story
 
 MORE = 3
 """Lines of a traceback that are shown: its last ones."""

@@ -12,7 +12,7 @@ from nodeops.cli.conduct import carry_out
 from nodeops.cli.looking_trace import Sources, Wish, show_trace
 from nodeops.errors import NodeopsError, UnknownRequestError, UnknownServerError, UsageError
 from nodeops.runbooks.options import MoveOptions
-from nodeops.runbooks.story import UNKNOWN
+from nodeops.story import UNKNOWN
 from nodeops.tracing import Found, Wanted
 from tests.cli.test_conduct import DRAIN, GO, FakeDesk
 from tests.fake_nova import Behaviour

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from nodeops.runbooks.story import Story, tell
+from nodeops.story import Story, tell
 from nodeops.tracing import Found, LogFile, LogLine, RequestRecord, TraceFacts, Wanted
 from tests.fake_traces import AT, OWN, SERVER, event, log_line, request
 

@@ -108,7 +108,7 @@ def test_the_guest_comes_back_when_nodeops_is_ended(bed: Bed, number: int) -> No
 def test_a_killed_keeper_is_started_again_and_takes_down(bed: Bed) -> None:
     name = one(bed)
     with looking(bed, name) as process:
-        on_host(bed, HOST, "kill -9 $(pgrep -f 'agent-.*pyz keep')")
+        on_host(bed, HOST, "kill -9 $(pgrep -f 'agent-.*pyz [k]eep')")
         assert process.wait(timeout=120) == 13
     assert left(bed) == ""
     assert state(bed, name) == "running"

@@ -9,12 +9,12 @@ test: static           ## everything: real MariaDB in a container, the installed
 	$(BIN)/python -m tests.services.docker # before the lab, which installs packages as well
 	$(BIN)/python -m tests.services.sshd
 	$(BIN)/python -m tests.services.postgresql
-	$(BIN)/pytest -m "not real and not dead_host" -n 2 --dist loadgroup --durations=30 # the lab's tests beside all others
+	$(BIN)/pytest -m "not real" -n 2 --dist loadgroup --durations=30 # the labs' tests beside all others
 
 check: static          ## before every commit: lint, types, imports, docs, fast tests
 	$(BIN)/pytest -q -m "not services and not lab and not real"
 
-dead-host: install     ## failovers and returns of whole hosts of the lab, apart from make test
+dead-host: install     ## failovers and returns of whole hosts of the lab alone, a part of make test
 	$(BIN)/pytest -m dead_host
 
 real: install          ## on real compute hosts: root, Debian; about 25 minutes from nothing on two cores

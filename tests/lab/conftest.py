@@ -21,15 +21,17 @@ DEAD_HOSTS = frozenset({"test_failover", "test_failover_database"})
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs the one lab, before pytest-xdist looks at the marks.
+    """Mark what needs a lab, before pytest-xdist looks at the marks.
 
-    The lab's tests come first, so that the others run beside them; last of them what kills its processes.
+    Those that lose whole hosts have a lab of their own when there are two workers. The labs' tests come first,
+    so that the others run beside them; last of them what kills a lab's processes.
     """
     for item in items:
         if _needs_lab(item):
+            dead = item.path.stem in DEAD_HOSTS or "failed_node" in item.name
             item.add_marker(pytest.mark.lab)
-            item.add_marker(pytest.mark.xdist_group("lab"))
-            if item.path.stem in DEAD_HOSTS or "failed_node" in item.name:
+            item.add_marker(pytest.mark.xdist_group("dead-host" if dead else "lab"))
+            if dead:
                 item.add_marker(pytest.mark.dead_host)
     items.sort(key=lambda item: (not _needs_lab(item), item.path.stem == "test_control_plane"))
 

@@ -23,8 +23,8 @@ DEAD_HOSTS = frozenset({"test_failover", "test_failover_database"})
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs a lab, before pytest-xdist looks at the marks.
 
-    Those that lose whole hosts have a lab of their own when there are two workers. The labs' tests come first,
-    so that the others run beside them; last of them what kills a lab's processes.
+    Those that lose whole hosts have a lab of their own when there are two workers. The tests of labs come
+    first, so that the others run beside them; last of them what kills a lab's processes.
     """
     for item in items:
         if _needs_lab(item):

@@ -49,6 +49,7 @@ def test_a_host_with_everything() -> None:
         instances_path="/srv/instances",
         service_manager=ServiceManager.PODMAN,
         nova_compute_unit="nova_compute",
+        said_services=frozenset({"manager"}),
         fence_command="fence {host} {address}",
         databases={
             "nova": DatabaseUrl("mysql+pymysql://nodeops@db/nova?read_default_file=/etc/nodeops/db.cnf")

@@ -10,6 +10,8 @@ from nodeops.tracing import Found, LogLine, RequestRecord, TraceFacts
 
 ERRORS = frozenset({"ERROR", "CRITICAL", "TRACE"})
 LOUD = ERRORS | {"WARNING"}
+MOVES = frozenset({"live-migration", "migrate", "evacuate"})
+"""Nova's events of these may all be a success though the move failed: only its migration tells."""
 GAP_SECONDS = 60.0
 """By which a log may begin after the request and still count as whole: services do not log all the time."""
 UNKNOWN = "it is not among the lines nodeops knows"
@@ -150,7 +152,8 @@ def _failed(facts: TraceFacts, lines: Sequence[Entry]) -> bool | None:
     if facts.requests:
         if any(each.failed for each in facts.requests):
             return True
-        return False if all(each.ended is not None for each in facts.requests) else None
+        if not any(each.action in MOVES and not each.migrations for each in facts.requests):
+            return False if all(each.ended is not None for each in facts.requests) else None
     if any(each.bad for each in lines):
         return True
     known = (explain(_text(each)) for each in lines if each.level in LOUD)

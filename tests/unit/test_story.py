@@ -64,6 +64,11 @@ def test_complaints_of_a_request_that_went_well_are_no_failure() -> None:
     assert told.diagnosis is None
 
 
+def test_a_move_whose_migration_is_not_kept_is_judged_by_the_logs() -> None:
+    told = story(log_line(0, REFUSED, level="ERROR"), requests=(replace(request(), migrations=()),))
+    assert told.failed
+
+
 def test_a_request_that_still_runs_is_not_known_to_have_failed() -> None:
     running = replace(event("compute_live_migration", "c01"), ended=None, result="")
     assert story(requests=(request(running, status="running"),)).failed is None

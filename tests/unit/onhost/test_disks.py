@@ -99,7 +99,7 @@ def test_a_free_nbd_device_is_found_and_reserved(tmp_path: Path) -> None:
     assert exports.reserve("nbd9", tmp_path / "locks") is None, "another look has it"
 
 
-@pytest.mark.parametrize("kind", [*filesystems.UNPLAYED, *filesystems.PLAIN])
+@pytest.mark.parametrize("kind", sorted({*filesystems.UNPLAYED, *filesystems.PLAIN}))
 def test_a_read_only_mount_plays_no_journal(kind: str) -> None:
     options = filesystems.options_for(kind, writable=False).split(",")
     assert {"ro", "nosuid", "nodev", "noexec"} <= set(options)

@@ -15,7 +15,7 @@ from tests.lab.bed import NODEOPS, Bed
 
 HOSTS = 5
 CONCURRENT = 3
-DEAD_HOSTS = frozenset({"test_failover", "test_failover_database"})
+DEAD_HOSTS = frozenset({"test_audit", "test_failover", "test_failover_database"})
 """Files with tests that lose hosts and save their servers: `make dead-host`."""
 
 

@@ -122,6 +122,7 @@ def raise_lab(layout: Layout, options: LabOptions, say: Say, *, install: bool) -
                 else None
             )
             _await_hosts(layout, cloud, since, say)
+            _await_volume_backends(layout, cloud)
             if furnished:
                 furnished.result()
         if options.real_hosts:
@@ -275,6 +276,26 @@ def _await_hosts(layout: Layout, cloud: Any, since: datetime, say: Say) -> None:
                 hint=f"Their logs are {layout.logs}/nova-compute-HOST.log.",
             )
         time.sleep(1)
+
+
+def _await_volume_backends(layout: Layout, cloud: Any) -> None:
+    """A volume that is asked for before Cinder's scheduler has heard of them ends in ERROR."""
+    deadline = time.monotonic() + HOST_SECONDS
+    while missing := _volume_backends(cloud) - _known_backends(cloud):
+        if time.monotonic() > deadline:
+            raise FailedError(
+                f"volume backends {', '.join(sorted(missing))} of the lab do not come up",
+                hint=f"Their log is {layout.logs}/cinder-volume.log.",
+            )
+        time.sleep(1)
+
+
+def _volume_backends(cloud: Any) -> set[str]:
+    return {each.host for each in cloud.block_storage.services(binary="cinder-volume")} or {"cinder-volume"}
+
+
+def _known_backends(cloud: Any) -> set[str]:
+    return {pool.name.partition("#")[0] for pool in cloud.block_storage.backend_pools()}
 
 
 def _none_ended(layout: Layout) -> None:

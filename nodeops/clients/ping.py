@@ -5,7 +5,7 @@ socket is tried. An answer counts when it comes from the very address and carrie
 """
 
 import os
-import select
+import selectors
 import socket
 import struct
 import threading
@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 INTERVAL = 0.05
 """Seconds between two pings of one address, and so the error of what is measured."""
@@ -101,8 +101,11 @@ class Pinger:
             if not sockets:
                 self._ended.wait(wait)
                 continue
-            for held in select.select(sockets, [], [], wait)[0]:
-                self._receive(held)
+            with selectors.DefaultSelector() as selector:
+                for held in sockets:
+                    selector.register(held, selectors.EVENT_READ)
+                for key, _ in selector.select(wait):
+                    self._receive(cast("socket.socket", key.fileobj))
 
     def _send(self) -> None:
         with self._lock:

@@ -67,7 +67,7 @@ PLAN_FIELDS = (
     "budget_factor",
     "leave_refused",
 )
-"""What a plan keeps of the options; `prefer` only steers the choice among equals."""
+"""What every plan keeps of the options; newer ones have `probe` too, and `prefer` only steers the choice."""
 
 
 def options_json(options: MoveOptions) -> dict[str, Json]:

@@ -534,7 +534,10 @@ def test_a_volume_snapshot_that_failed_is_told(scene: Scene) -> None:
         scene.make("s01", orders=AROUND)
 
 
-def test_the_table_tells_both_before_and_after(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_tells_both_before_and_after(
+    scene: Scene, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     assert scene.make("s01", manner=Manner(yes=True), orders=replace(AROUND, keep=1)) == 0
     shown = capsys.readouterr()
     assert "agent answers and freezes" in shown.out

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from nodeops.cli import options as o
+from nodeops.cli.bundle import bundled
 from nodeops.cli.complete import complete_server
 from nodeops.cli.output import Format
 
@@ -115,69 +116,58 @@ def show(
     """Read only."""
     from nodeops.cli.address_errands import show as run
 
-    _errand(ctx, lambda errand, _stop: run(errand, what), output=output)
+    _errand(ctx, lambda errand, _stop: run(errand, what), o.Manner(output=output))
 
 
 @app.command(help=KEEP)
+@bundled
 def keep(
     ctx: typer.Context,
     server: ServerArgument,
     address: One = None,
     undo: Annotated[bool, typer.Option("--undo", help="Give the ports back to the server.")] = False,
-    dry_run: o.DryRun = False,
-    yes: o.Yes = False,
-    output: o.Output = Format.TABLE,
+    *,
+    consent: o.Consent,
 ) -> None:
     """Look, show, ask, release, look."""
     from nodeops.cli.address_errands import keep as run
 
-    _errand(
-        ctx,
-        lambda errand, _stop: run(errand, server, address, undo=undo),
-        dry_run=dry_run,
-        yes=yes,
-        output=output,
-    )
+    _errand(ctx, lambda errand, _stop: run(errand, server, address, undo=undo), consent.manner)
 
 
 @app.command(help=MOVE)
+@bundled
 def move(
     ctx: typer.Context,
     address: AddressArgument,
     server: ServerArgument,
-    dry_run: o.DryRun = False,
-    yes: o.Yes = False,
-    output: o.Output = Format.TABLE,
+    *,
+    consent: o.Consent,
 ) -> None:
     """Look, show, ask, detach, attach, restore, look."""
     from nodeops.cli.address_move import move as run
 
-    _errand(ctx, lambda errand, _stop: run(errand, address, server), dry_run=dry_run, yes=yes, output=output)
+    _errand(ctx, lambda errand, _stop: run(errand, address, server), consent.manner)
 
 
 @app.command(help=RESERVE)
+@bundled
 def reserve(
     ctx: typer.Context,
     network: NetworkArgument,
     address: One = None,
     name: Fqdn = None,
-    dry_run: o.DryRun = False,
-    yes: o.Yes = False,
-    output: o.Output = Format.TABLE,
+    *,
+    consent: o.Consent,
 ) -> None:
     """Look, show, ask, make."""
     from nodeops.cli.address_errands import reserve as run
 
-    _errand(
-        ctx,
-        lambda errand, _stop: run(errand, network, address, name),
-        dry_run=dry_run,
-        yes=yes,
-        output=output,
-    )
+    _errand(ctx, lambda errand, _stop: run(errand, network, address, name), consent.manner)
 
 
 @app.command(help=RESCUE)
+@bundled
 def rescue(
     ctx: typer.Context,
     network: NetworkArgument,
@@ -186,20 +176,13 @@ def rescue(
     tries: Annotated[
         int, typer.Option("--tries", min=1, max=1000, metavar="N", help="Most ports made.")
     ] = 64,
-    dry_run: o.DryRun = False,
-    yes: o.Yes = False,
-    output: o.Output = Format.TABLE,
+    *,
+    consent: o.Consent,
 ) -> None:
     """Look, show, ask, make, delete the others."""
     from nodeops.cli.address_rescue import rescue as run
 
-    _errand(
-        ctx,
-        lambda errand, stop: run(errand, network, address, name, tries, stop),
-        dry_run=dry_run,
-        yes=yes,
-        output=output,
-    )
+    _errand(ctx, lambda errand, stop: run(errand, network, address, name, tries, stop), consent.manner)
 
 
 @app.command(help=CHECK)
@@ -217,10 +200,8 @@ def check(
     run(address, port, seconds, output)
 
 
-def _errand(
-    ctx: typer.Context, what: Any, *, dry_run: bool = False, yes: bool = False, output: Format
-) -> None:
-    from nodeops.cli.address_run import Errand, Manner
+def _errand(ctx: typer.Context, what: Any, manner: o.Manner) -> None:
+    from nodeops.cli.address_run import Errand
     from nodeops.cli.desk import Desk
     from nodeops.clients.network_addresses import NetworkAddresses
     from nodeops.engine.signals import Stop
@@ -228,4 +209,4 @@ def _errand(
     with Desk.of(ctx) as desk, Stop().listening() as stop:
         # What is half done is ended before a signal is obeyed, so waiting does not end with it.
         clock = desk.clock(Stop())
-        what(Errand(desk, NetworkAddresses(desk.cloud()), clock, Manner(dry_run, yes, output)), stop)
+        what(Errand(desk, NetworkAddresses(desk.cloud()), clock, manner), stop)

@@ -7,35 +7,27 @@ from ipaddress import ip_address
 from typing import Any, TypeVar
 
 from nodeops.addresses import AddressPort, AddressWorld, made_by_nova
-from nodeops.cli import ask
+from nodeops.cli import ask, refusal
 from nodeops.cli.desk import Desk
+from nodeops.cli.host_run import Changes
+from nodeops.cli.options import Manner
 from nodeops.cli.output import Format, document, text
 from nodeops.cli.perform import command_line
 from nodeops.engine.clock import Clock
 from nodeops.engine.journal import RunInfo, Who
 from nodeops.engine.record import RunRecord
-from nodeops.errors import ApiError, GoneError, HostBusyError, NodeopsError, OutcomeUnknownError, UsageError
+from nodeops.errors import ApiError, GoneError, NodeopsError, OutcomeUnknownError, UsageError
 from nodeops.facts import Server
-from nodeops.outcome import Outcome, StepResult, StepState
+from nodeops.outcome import Outcome
 from nodeops.plan import Json, Plan, Risk, Step
 from nodeops.report.address_view import PortLine, port_document, ports_markdown, ports_table
 from nodeops.report.console import line
-from nodeops.report.figures import moment as shown_moment
 from nodeops.runbooks.options import cloud_key
 from nodeops.states import moment
 
 Value = TypeVar("Value")
 PAUSE = 0.5
 """Seconds between two looks at a port that is being attached or detached."""
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How the command behaves towards whoever runs it."""
-
-    dry_run: bool = False
-    yes: bool = False
-    output: Format = Format.TABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +71,7 @@ class Errand:
         """A run on this address that has not come to its end; raises `HostBusyError` while it lives."""
         run = self.desk.journal().unfinished(self.key, subject)
         if run and run.owner_alive and not self.manner.dry_run:
-            who = run.owner.words if run.owner else run.user
-            since = shown_moment(run.owner_since)
-            raise HostBusyError(
-                f"{subject} is held by run {run.id} ({run.runbook}) of {who} since {since}",
-                hint=f"Wait for it; nodeops show {run.id} tells what it does.",
-            )
+            raise refusal.held(subject, run)
         return run
 
     # -- asking
@@ -189,17 +176,7 @@ class AddressRun:
     def make(self, action: str, change: Callable[[], Value]) -> Value:
         """One change; raises what it raises."""
         step = next(step for step in self.plan.steps if step.action == action)
-        at = self.clock.now()
-        self.record.sending(step, 1, at)
-        try:
-            made = change()
-        except NodeopsError as error:
-            unknown = isinstance(error, OutcomeUnknownError) or getattr(error, "ambiguous", False)
-            state = StepState.UNKNOWN if unknown else StepState.FAILED
-            self._ended(step, state, error.message, at)
-            raise
-        self._ended(step, StepState.DONE, "", at)
-        return made
+        return Changes(self.record, self.clock.now).make(step, change)
 
     def note(self, words: str) -> None:
         self.record.note("address", words)
@@ -208,11 +185,6 @@ class AddressRun:
         now = self.clock.now()
         outcome = Outcome(self.record.id, self.plan, (), started=self.began, ended=now)
         self.record.finish(outcome, exit_code)
-
-    def _ended(self, step: Step, state: StepState, words: str, at: float) -> None:
-        seconds = round(self.clock.now() - at, 3)
-        result = StepResult(step.id, step.subject_id, step.action, state, words, attempts=1, seconds=seconds)
-        self.record.ended(step, result)
 
 
 def is_address(word: str) -> bool:

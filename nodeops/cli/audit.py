@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from nodeops.cli import options as o
+from nodeops.cli.bundle import bundled
 from nodeops.cli.complete import complete_host
-from nodeops.cli.output import Format
 from nodeops.errors import UsageError
 from nodeops.leftovers import EVERYWHERE
 
@@ -38,23 +38,23 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command(help=HELP)
+@bundled
 def audit(
     ctx: typer.Context,
     host: Annotated[
         str, typer.Argument(metavar="[HOST]", autocompletion=complete_host, help="Only this one.")
     ] = EVERYWHERE,
     fix: Annotated[bool, typer.Option("--fix", help="Remove what the API can remove.")] = False,
-    dry_run: o.DryRun = False,
-    yes: o.Yes = False,
-    output: o.Output = Format.TABLE,
+    *,
+    consent: o.Consent,
 ) -> None:
     """Read only, but with --fix."""
-    if dry_run and not fix:
+    if consent.dry_run and not fix:
         raise UsageError("--dry-run needs --fix", hint="Without --fix nothing is changed.")
     if fix:
-        o.conduct(ctx, "audit", o.Manner(dry_run, yes, output), host=host)
+        o.conduct(ctx, "audit", consent.manner, host=host)
     from nodeops.cli.desk import Desk
     from nodeops.cli.looking_audit import show_audit
 
     with Desk.of(ctx) as desk:
-        show_audit(desk, host, output)
+        show_audit(desk, host, consent.output)

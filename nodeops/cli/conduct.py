@@ -17,7 +17,6 @@ from nodeops.engine.journal import RunInfo
 from nodeops.errors import (
     PLAN_HAS_CHANGES,
     DeclinedError,
-    HostBusyError,
     NodeopsError,
     StalePlanError,
     UsageError,
@@ -35,7 +34,7 @@ def carry_out(desk: Desk, task: Task[Any], manner: Manner, *, approved: Plan | N
     presenter = Presenter(desk, manner)
     before = desk.journal().unfinished(cloud_key(desk.world().identity()), task.host)
     if before and before.owner_alive and not manner.dry_run:
-        raise _busy(before)
+        raise refusal.held(f"host {before.host}", before)
     if before and before.runbook != task.runbook:
         presenter.say(f"run {before.id} ({before.runbook}) was not finished; this command takes its place")
         before = None
@@ -89,14 +88,6 @@ def _only_show(
         plan_file.write(manner.out, plan)
         presenter.say(f"plan {plan.digest} is in {manner.out}")
     return code
-
-
-def _busy(run: RunInfo) -> HostBusyError:
-    who = run.owner.words if run.owner else run.user
-    return HostBusyError(
-        f"host {run.host} is held by run {run.id} ({run.runbook}) of {who} since {moment(run.owner_since)}",
-        hint=f"Wait for it; nodeops show {run.id} tells what it does.",
-    )
 
 
 def apply_file(desk: Desk, path: Path, manner: Manner) -> int:

@@ -8,7 +8,6 @@ import typer
 from nodeops.cli import options as o
 from nodeops.cli import units
 from nodeops.cli.bundle import bundled
-from nodeops.cli.output import Format
 from nodeops.errors import UsageError
 from nodeops.instance_files import DAY
 
@@ -91,19 +90,15 @@ def disks(
     host: o.HostArgument,
     cleaning: Cleaning,
     salvaging: Salvaging,
-    dry_run: o.DryRun = False,
-    yes: o.Yes = False,
-    output: o.Output = Format.TABLE,
+    consent: o.Consent,
 ) -> None:
     """Look and judge; with --clean or --salvage a run."""
     from nodeops.cli.desk import Desk
     from nodeops.cli.disks_run import Disks
     from nodeops.cli.disks_salvage import Salvage
-    from nodeops.cli.inspect_show import Manner
     from nodeops.runbooks.disks import KINDS, DisksOptions
 
     name = o.one_host(ctx, host)
-    manner = Manner(dry_run, yes, output)
     if salvaging.salvage and cleaning.clean:
         raise UsageError("--clean and --salvage exclude each other", hint="Salvage first.")
     if (salvaging.source or salvaging.everything) and not salvaging.salvage:
@@ -119,8 +114,8 @@ def disks(
         raise UsageError(f"--allow {unknown[0]}: no such class", hint=f"There is {', '.join(allowable)}.")
     with Desk.of(ctx) as desk:
         if salvaging.salvage:
-            Salvage(desk, manner).run(
+            Salvage(desk, consent.manner).run(
                 name, salvaging.salvage, salvaging.source, everything=salvaging.everything
             )
         else:
-            Disks(desk, manner).run(name, DisksOptions(cleaning.clean, allow, older_than))
+            Disks(desk, consent.manner).run(name, DisksOptions(cleaning.clean, allow, older_than))

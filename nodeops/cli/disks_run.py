@@ -8,7 +8,7 @@ from nodeops.cli import ask
 from nodeops.cli.desk import Desk
 from nodeops.cli.disks_show import show
 from nodeops.cli.host_run import HostRun, refuse_busy, running
-from nodeops.cli.inspect_show import Manner
+from nodeops.cli.options import Manner
 from nodeops.clients.instance_files import HostInstanceFiles
 from nodeops.clients.on_host import OnHost
 from nodeops.clients.shell import Shell, on_each

@@ -13,7 +13,7 @@ from nodeops.cli import ask
 from nodeops.cli.desk import Desk
 from nodeops.cli.disks_run import INSTANCES, MIB, host_files
 from nodeops.cli.host_run import HostRun, refuse_busy, running
-from nodeops.cli.inspect_show import Manner
+from nodeops.cli.options import Manner
 from nodeops.cli.output import Format, document
 from nodeops.clients.shell import Shell
 from nodeops.errors import FailedError, HostTroubleError, PartlyDoneError, RefusedError, UsageError

@@ -7,7 +7,8 @@ from typing import Any
 from rich.table import Table
 
 from nodeops.cli.desk import Desk
-from nodeops.cli.inspect_show import Manner, seen
+from nodeops.cli.inspect_show import seen
+from nodeops.cli.options import Manner
 from nodeops.cli.output import Format, document, text
 from nodeops.plan import Finding, Plan
 from nodeops.report.console import line

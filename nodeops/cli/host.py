@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from nodeops.cli import options as o
+from nodeops.cli.bundle import bundled
 from nodeops.cli.complete import complete_host
-from nodeops.cli.output import Format
 from nodeops.cli.ready import AcceptNew
 from nodeops.errors import UsageError
 
@@ -52,6 +52,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command(help=HELP)
+@bundled
 def host(
     ctx: typer.Context,
     words: Annotated[
@@ -70,9 +71,8 @@ def host(
     ] = None,
     parallel: Annotated[int, typer.Option(min=1, metavar="N", help="Hosts at once.")] = 8,
     accept_new: AcceptNew = False,
-    dry_run: o.DryRun = False,
-    yes: o.Yes = False,
-    output: o.Output = Format.TABLE,
+    *,
+    consent: o.Consent,
 ) -> None:
     """Look, or change one service."""
     from nodeops.cli import units
@@ -90,13 +90,13 @@ def host(
     with Desk.of(ctx) as desk:
         desk.accept_new = accept_new
         if verb is Verb.STATUS:
-            show_conditions(desk, names, output, at_once=parallel)
+            show_conditions(desk, names, consent.output, at_once=parallel)
         elif verb is Verb.LOGS:
             seconds = None if since is None else units.duration(since, option="--since")
-            show_logs(desk, names, output, lines=lines, seconds=seconds, at_once=parallel)
+            show_logs(desk, names, consent.output, lines=lines, seconds=seconds, at_once=parallel)
         else:
             change = Change(names, Changing(verb.value), keep, parallel)
-            raise typer.Exit(change_services(desk, change, o.Manner(dry_run, yes, output)))
+            raise typer.Exit(change_services(desk, change, consent.manner))
 
 
 def _verb(word: str) -> Verb:

@@ -1,60 +1,77 @@
-"""The journal around changes on one host: each is written down before it is made."""
+"""The journal around changes: each is written down before it is made."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from nodeops.cli import refusal
 from nodeops.cli.desk import Desk
 from nodeops.cli.perform import command_line
 from nodeops.engine.journal import Who
 from nodeops.engine.record import RunRecord
-from nodeops.errors import HostBusyError, NodeopsError, OutcomeUnknownError
+from nodeops.errors import NodeopsError, OutcomeUnknownError
 from nodeops.outcome import Outcome, StepResult, StepState
 from nodeops.plan import Plan, Step
-from nodeops.report.figures import moment
 
 Value = TypeVar("Value")
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Those of one run."""
+
+    record: RunRecord
+    now: Callable[[], float]
+
+    def make(self, step: Step, change: Callable[[], Value]) -> Value:
+        """One change; raises what it raises."""
+        at = self.now()
+        self.record.sending(step, 1, at)
+        try:
+            made = change()
+        except NodeopsError as error:
+            state = StepState.UNKNOWN if _unsure(error) else StepState.FAILED
+            self._ended(step, state, error.message, at)
+            raise
+        self._ended(step, StepState.DONE, "", at)
+        return made
+
+    def _ended(self, step: Step, state: StepState, words: str, at: float) -> None:
+        seconds = round(self.now() - at, 3)
+        result = StepResult(step.id, step.subject_id, step.action, state, words, attempts=1, seconds=seconds)
+        self.record.ended(step, result)
+
+
 @dataclass
 class HostRun:
+    """Changes on one host that go on when one of them fails."""
+
     record: RunRecord
     desk: Desk
     failed: list[str] = field(default_factory=list)
 
     def make(self, step: Step, change: Callable[[], Value]) -> Value | None:
-        """One change; None when it failed, which the run goes on after. Raises what leaves it unknown."""
-        at = self.desk.now()
-        self.record.sending(step, 1, at)
+        """One change; None when it failed. Raises `OutcomeUnknownError`."""
         try:
-            made = change()
+            return Changes(self.record, self.desk.now).make(step, change)
         except NodeopsError as error:
-            unknown = isinstance(error, OutcomeUnknownError) or getattr(error, "ambiguous", False)
-            self._ended(step, StepState.UNKNOWN if unknown else StepState.FAILED, error.message, at)
             self.failed.append(f"{step.subject_name}: {error.message}")
-            if unknown:
+            if _unsure(error):
                 raise OutcomeUnknownError(error.message, hint="The same command again looks.") from error
             return None
-        self._ended(step, StepState.DONE, "", at)
-        return made
 
-    def _ended(self, step: Step, state: StepState, words: str, at: float) -> None:
-        seconds = round(self.desk.now() - at, 3)
-        result = StepResult(step.id, step.subject_id, step.action, state, words, attempts=1, seconds=seconds)
-        self.record.ended(step, result)
+
+def _unsure(error: NodeopsError) -> bool:
+    """Whether the change may have been made all the same."""
+    return isinstance(error, OutcomeUnknownError) or bool(getattr(error, "ambiguous", False))
 
 
 def refuse_busy(desk: Desk, key: str, host: str) -> None:
     """Raises `HostBusyError` while another run works on the host."""
     before = desk.journal().unfinished(key, host)
     if before and before.owner_alive:
-        who = before.owner.words if before.owner else before.user
-        raise HostBusyError(
-            f"host {host} is held by run {before.id} ({before.runbook}) of {who} "
-            f"since {moment(before.owner_since)}",
-            hint=f"Wait for it; nodeops show {before.id} tells what it does.",
-        )
+        raise refusal.held(f"host {host}", before)
 
 
 @contextmanager

@@ -106,29 +106,26 @@ def inspect(
     how: How,
     server: ServerArgument = "",
     clean: Clean = "",
-    dry_run: o.DryRun = False,
-    yes: o.Yes = False,
-    output: o.Output = Format.TABLE,
+    *,
+    consent: o.Consent,
 ) -> None:
     """Look, ask, open, do, close; or clean."""
     from nodeops.cli.desk import Desk
     from nodeops.cli.inspect_clean import clean_up
     from nodeops.cli.inspect_run import Inspection, Task
-    from nodeops.cli.inspect_show import Manner
     from nodeops.runbooks.inspect import InspectOptions
 
-    manner = Manner(dry_run, yes, output)
     if bool(server) == bool(clean) or ctx.args:
         raise UsageError(NO_SERVER, hint="nodeops inspect --help shows examples.")
     if what.listed and what.copied:
         raise UsageError("--list and --copy exclude each other", hint="Do one after the other.")
     task = Task(what.listed, tuple(what.copied or ()), what.to)
-    if task.is_shell and output is not Format.TABLE and not dry_run and not clean:
+    if task.is_shell and consent.output is not Format.TABLE and not consent.dry_run and not clean:
         raise UsageError("a shell has no output format", hint="Say what to --list or to --copy.")
     seconds = units.duration(how.longest, option="--for")
     with Desk.of(ctx) as desk:
         if clean:
-            clean_up(desk, clean, manner)
+            clean_up(desk, clean, consent.manner)
             return
         options = InspectOptions(how.disk, how.write, seconds, how.consent)
-        Inspection(desk, manner).run(server, options, task)
+        Inspection(desk, consent.manner).run(server, options, task)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from nodeops.cli import ask
 from nodeops.cli.desk import Desk
 from nodeops.cli.inspect_run import host_looker
-from nodeops.cli.inspect_show import Manner
+from nodeops.cli.options import Manner
 from nodeops.cli.output import Format, document
 from nodeops.cli.perform import command_line
 from nodeops.engine.journal import Who

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from signal import SIGINT
 
 from nodeops.cli import ask, refusal
 from nodeops.cli.desk import Desk
+from nodeops.cli.host_run import refuse_busy
 from nodeops.cli.inspect_show import (
     Copied,
-    Manner,
     Result,
     new_file,
     parts_words,
@@ -22,6 +21,8 @@ from nodeops.cli.inspect_show import (
     show_plan,
     show_result,
 )
+from nodeops.cli.main import Signalled
+from nodeops.cli.options import Manner
 from nodeops.cli.perform import command_line
 from nodeops.clients.disk_looker import HostDiskLooker
 from nodeops.clients.on_host import OnHost
@@ -34,7 +35,6 @@ from nodeops.errors import (
     ApiError,
     DeclinedError,
     FailedError,
-    HostBusyError,
     HostTroubleError,
     NodeopsError,
     NotVerifiedError,
@@ -45,7 +45,6 @@ from nodeops.facts import Server
 from nodeops.inspecting import BEAT_SECONDS, DiskLooker, Look, Wanted
 from nodeops.outcome import Outcome, StepResult, StepState
 from nodeops.plan import Plan, Step
-from nodeops.report.figures import moment
 from nodeops.runbooks.inspect import (
     CLOSE,
     OPEN,
@@ -102,7 +101,8 @@ class Inspection:
         if task.copied and not task.to.is_dir():
             raise UsageError(f"--to {task.to} is no directory", hint="Make it first.")
         key = cloud_key(self.desk.world().identity())
-        self._refuse_busy(key, server.host)
+        if not self.manner.dry_run:
+            refuse_busy(self.desk, key, server.host)
         with self.desk.shell(server.host) as shell:
             looker = self.looker(shell)
             place = self.desk.inventory().place(server.host)
@@ -122,16 +122,6 @@ class Inspection:
             ask.confirm(plan, f"inspect {server.name}: open it now?", yes=self.manner.yes)
             wanted = _wanted(facts, options)
             _Sitting(self, shell, looker, plan, wanted).hold(task)
-
-    def _refuse_busy(self, key: str, host: str) -> None:
-        before = self.desk.journal().unfinished(key, host)
-        if before and before.owner_alive and not self.manner.dry_run:
-            who = before.owner.words if before.owner else before.user
-            raise HostBusyError(
-                f"host {host} is held by run {before.id} ({before.runbook}) of {who} "
-                f"since {moment(before.owner_since)}",
-                hint=f"Wait for it; nodeops show {before.id} tells what it does.",
-            )
 
     @staticmethod
     def _consent(server: Server, options: InspectOptions) -> str:
@@ -196,10 +186,10 @@ class _Sitting:
                 raise
             except NodeopsError as caught:
                 error = caught
-            except BaseException as signalled:
+            except Signalled as signalled:
                 if self.closed:
                     otherwise.pop_all()
-                    self._finish(record, began, SIGNAL_BASE + getattr(signalled, "number", SIGINT))
+                    self._finish(record, began, SIGNAL_BASE + signalled.number)
                 raise
             otherwise.pop_all()
             code = error.exit_code if error else 0
@@ -227,8 +217,8 @@ class _Sitting:
         except ApiError as error:
             self._close_unseen(record, opening, error)
             raise
-        except BaseException:
-            # Ctrl-C in the middle: the host must not wait until it has heard nothing for long enough.
+        except Signalled:
+            # In the middle: the host must not wait until it has heard nothing for long enough.
             with suppress(ApiError):
                 self.looker.end(self.wanted.server_id)
             raise
@@ -371,21 +361,21 @@ class _Sitting:
         """Raises `FailedError`; half a file is never left."""
         server = self.wanted.server_id
         digest = self.looker.digest(server, part, path)
-        try:
-            with file.open("xb") as opened:
-                file.chmod(0o600)
-                for offset in range(0, digest.size, PIECE):
-                    opened.write(self.looker.read(server, part, path, offset, PIECE))
-        except FileExistsError:
-            raise FailedError(f"{file} exists already", hint="Copy --to another directory.") from None
-        except (OSError, ApiError, KeyboardInterrupt) as error:
-            file.unlink(missing_ok=True)
-            if isinstance(error, OSError):
+        with ExitStack() as half_done:
+            try:
+                with file.open("xb") as opened:
+                    half_done.callback(file.unlink, missing_ok=True)
+                    file.chmod(0o600)
+                    for offset in range(0, digest.size, PIECE):
+                        opened.write(self.looker.read(server, part, path, offset, PIECE))
+            except FileExistsError:
+                raise FailedError(f"{file} exists already", hint="Copy --to another directory.") from None
+            except OSError as error:
                 raise FailedError(f"{file}: {(error.strerror or str(error)).lower()}") from None
-            raise
-        if sha256(file) != digest.sha256:
-            file.unlink()
-            raise FailedError(f"{seen(path)} came out differently than it is there", hint="Copy it again.")
+            if sha256(file) != digest.sha256:
+                words = f"{seen(path)} came out differently than it is there"
+                raise FailedError(words, hint="Copy it again.")
+            half_done.pop_all()
         return Copied(f"{part}:{path}", file, digest.size, digest.sha256)
 
     def _shell(self) -> None:

@@ -11,20 +11,12 @@ from typing import Any
 from rich.table import Table
 
 from nodeops.cli.desk import Desk
+from nodeops.cli.options import Manner
 from nodeops.cli.output import Format, document, text
 from nodeops.inspecting import Entry, Look, Part
 from nodeops.plan import Plan
 from nodeops.report.console import line
 from nodeops.report.figures import size
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How the command behaves towards whoever runs it."""
-
-    dry_run: bool = False
-    yes: bool = False
-    output: Format = Format.TABLE
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The options of commands that move servers, declared once."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
@@ -155,6 +155,27 @@ class Targets:
 
     to: To = None
     scheduler: Scheduler = False
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Whether a change is only shown, asked about, or made."""
+
+    dry_run: DryRun = False
+    yes: Yes = False
+    output: Output = Format.TABLE
+
+    @property
+    def manner(self) -> "Manner":
+        return Manner(**{each.name: getattr(self, each.name) for each in fields(self)})
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentToPlan(Consent):
+    """The same of a plan that was made before."""
+
+    exit_code: ExitCode = False
+    confirm: Confirm = ""
 
 
 @dataclass(frozen=True, slots=True)

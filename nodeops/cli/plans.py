@@ -64,20 +64,17 @@ def plan_drain(
 
 
 @apply_app.command(help=APPLY)
+@bundled
 def apply(
     ctx: typer.Context,
     file: Annotated[
         Path, typer.Argument(metavar="FILE", show_default=False, help="Written by nodeops plan.")
     ],
-    dry_run: o.DryRun = False,
-    yes: o.Yes = False,
-    output: o.Output = Format.TABLE,
-    exit_code: o.ExitCode = False,
-    confirm: o.Confirm = "",
+    consent: o.ConsentToPlan,
 ) -> None:
     """Read, gather, compare, show, ask, run, verify, report."""
     from nodeops.cli.conduct import apply_file
     from nodeops.cli.desk import Desk
 
     with Desk.of(ctx) as desk:
-        raise typer.Exit(apply_file(desk, file, o.Manner(dry_run, yes, output, exit_code, confirm=confirm)))
+        raise typer.Exit(apply_file(desk, file, consent.manner))

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from nodeops.cli import options as o
+from nodeops.cli.bundle import bundled
 from nodeops.cli.complete import complete_host
-from nodeops.cli.output import Format
 
 HELP = """Attach the volumes of servers anew, after a recovery.
 
@@ -33,6 +33,7 @@ reattach_app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @reattach_app.command(help=HELP)
+@bundled
 def reattach(
     ctx: typer.Context,
     subject: Annotated[
@@ -50,9 +51,8 @@ def reattach(
     parallel: Annotated[
         int, typer.Option("--parallel", metavar="N", min=1, help="Most servers at a time.")
     ] = 4,
-    dry_run: o.DryRun = False,
-    yes: o.Yes = False,
-    output: o.Output = Format.TABLE,
+    *,
+    consent: o.Consent,
 ) -> None:
     """Gather, plan, show, ask, run, verify, report."""
     from nodeops.cli.conduct import carry_out
@@ -61,4 +61,4 @@ def reattach(
 
     with Desk.of(ctx) as desk:
         task = Reattach.find(desk, subject, leave_refused=leave_refused, parallel=parallel)
-        raise typer.Exit(carry_out(desk, task, o.Manner(dry_run, yes, output)))
+        raise typer.Exit(carry_out(desk, task, consent.manner))

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
-from nodeops.errors import NeedsMoreRiskError, NodeopsError, RefusedError
+from nodeops.engine.journal import RunInfo
+from nodeops.errors import HostBusyError, NeedsMoreRiskError, NodeopsError, RefusedError
 from nodeops.plan import Finding, Level, Plan
-from nodeops.report.figures import count, duration
+from nodeops.report.figures import count, duration, moment
 
 NAMES = 4
 
@@ -26,6 +27,15 @@ def objection(plan: Plan, *, leave_refused: bool) -> NodeopsError | None:
     if all(refusal.override for refusal in refusals):
         return NeedsMoreRiskError(words, hint=f"Allow them with {' '.join(overrides)}; {others}.")
     return RefusedError(words, hint=f"Look at the reasons above; {others}.")
+
+
+def held(subject: str, run: RunInfo) -> HostBusyError:
+    """Another run works on it now."""
+    who = run.owner.words if run.owner else run.user
+    return HostBusyError(
+        f"{subject} is held by run {run.id} ({run.runbook}) of {who} since {moment(run.owner_since)}",
+        hint=f"Wait for it; nodeops show {run.id} tells what it does.",
+    )
 
 
 def is_rest_of(plan: Plan, approved: Plan) -> bool:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from nodeops.cli import options as o
+from nodeops.cli.bundle import bundled
 from nodeops.cli.complete import complete_run
 from nodeops.cli.output import Format
 
@@ -73,18 +74,15 @@ def show(ctx: typer.Context, run: RunArgument, output: o.Output = Format.TABLE) 
 
 
 @resume_app.command(help=RESUME)
+@bundled
 def resume(
     ctx: typer.Context,
     run: RunArgument,
-    dry_run: o.DryRun = False,
-    yes: o.Yes = False,
-    output: o.Output = Format.TABLE,
-    exit_code: o.ExitCode = False,
-    confirm: o.Confirm = "",
+    consent: o.ConsentToPlan,
 ) -> None:
     """Gather, plan, match with the journal, show, ask, run, verify, report."""
     from nodeops.cli.conduct import resume_run
     from nodeops.cli.desk import Desk
 
     with Desk.of(ctx) as desk:
-        raise typer.Exit(resume_run(desk, run, o.Manner(dry_run, yes, output, exit_code, confirm=confirm)))
+        raise typer.Exit(resume_run(desk, run, consent.manner))

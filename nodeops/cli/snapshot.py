@@ -9,7 +9,6 @@ import typer
 from nodeops.cli import options as o
 from nodeops.cli.bundle import bundled
 from nodeops.cli.complete import complete_host, complete_server
-from nodeops.cli.output import Format
 from nodeops.errors import UsageError
 
 HELP = """Make images of servers, consistent ones, before a maintenance.
@@ -133,12 +132,9 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """How it behaves towards whoever runs it."""
+class Consent(o.Consent):
+    """Whether images are made, and what a dry run exits with."""
 
-    dry_run: o.DryRun = False
-    yes: o.Yes = False
-    output: o.Output = Format.TABLE
     exit_code: o.ExitCode = False
 
 
@@ -149,7 +145,7 @@ def snapshot(
     commands: Commands,
     images: Images,
     bounds: Bounds,
-    asking: Asking,
+    consent: Consent,
     servers: Annotated[
         list[str] | None,
         typer.Argument(
@@ -197,9 +193,8 @@ def snapshot(
         images.leave_refused,
         bounds.parallel,
     )
-    manner = o.Manner(asking.dry_run, asking.yes, asking.output, asking.exit_code)
     with Desk.of(ctx) as desk:
-        raise typer.Exit(snapshot(desk, wish, manner))
+        raise typer.Exit(snapshot(desk, wish, consent.manner))
 
 
 def _no_secret(option: str, words: str) -> None:

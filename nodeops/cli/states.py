@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from nodeops.cli import options as o
+from nodeops.cli.bundle import bundled
 from nodeops.cli.complete import complete_host
-from nodeops.cli.output import Format
 from nodeops.errors import UsageError
 
 HELP = """Servers whose states contradict each other, with cause and mend.
@@ -37,6 +37,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command(help=HELP)
+@bundled
 def states(
     ctx: typer.Context,
     host: Annotated[
@@ -53,9 +54,8 @@ def states(
     nova_is_right: Annotated[
         bool, typer.Option("--nova-is-right", help="With --fix: the guest follows Nova's record.")
     ] = False,
-    dry_run: o.DryRun = False,
-    yes: o.Yes = False,
-    output: o.Output = Format.TABLE,
+    *,
+    consent: o.Consent,
 ) -> None:
     """Read only, but with --fix."""
     from nodeops.cli import units
@@ -64,12 +64,12 @@ def states(
 
     if fix and host is None:
         raise UsageError("--fix needs a host", hint="nodeops states lists the hosts with findings.")
-    if not fix and (dry_run or nova_is_right):
+    if not fix and (consent.dry_run or nova_is_right):
         raise UsageError("--dry-run and --nova-is-right need --fix", hint="Without --fix nothing is changed.")
     options = StatesOptions(nova_is_right, units.duration(older_than, option="--older-than"))
     if fix and host is not None:
-        o.conduct(ctx, "states", o.Manner(dry_run, yes, output), host=host, options=options)
+        o.conduct(ctx, "states", consent.manner, host=host, options=options)
     from nodeops.cli.looking_states import show_states
 
     with Desk.of(ctx) as desk:
-        show_states(desk, host, options, output)
+        show_states(desk, host, options, consent.output)

@@ -15,10 +15,10 @@ from nodeops.addresses import KEPT_FROM, TRIAL, FloatingIp
 from nodeops.cli.address_errands import check, keep, reserve, show
 from nodeops.cli.address_move import move
 from nodeops.cli.address_rescue import rescue
-from nodeops.cli.address_run import Errand, Manner
+from nodeops.cli.address_run import Errand
 from nodeops.cli.conduct import resume_run
 from nodeops.cli.history import show_run
-from nodeops.cli.options import Manner as ConductManner
+from nodeops.cli.options import Manner
 from nodeops.cli.output import Format
 from nodeops.engine.signals import Stop
 from nodeops.errors import (
@@ -255,7 +255,7 @@ def test_the_run_can_be_shown_and_is_gone_on_with_by_its_own_command(
     show_run(errand.desk, "last", Format.TABLE)
     assert "detach-port" in capsys.readouterr().out
     with pytest.raises(UsageError, match="gone on with by its own command"):
-        resume_run(errand.desk, "last", ConductManner(yes=True))
+        resume_run(errand.desk, "last", Manner(yes=True))
 
 
 # -- reserve

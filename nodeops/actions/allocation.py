@@ -24,8 +24,19 @@ NO_ROOM = "unable to allocate inventory"
 """Of a 409 that no further try helps (`placement/handlers/allocation.py`)."""
 
 
+class AllocationAction:
+    """It replaces all that a consumer holds."""
+
+    __slots__ = ()
+
+    def refused(self, step: Step, error: ApiError) -> Look:
+        if error.status == HTTPStatus.CONFLICT:
+            return Look(State.FAILED, error.message, retry=NO_ROOM not in error.message.lower())
+        return answer_refused(step, error)
+
+
 @dataclass(frozen=True, slots=True)
-class MoveAllocation:
+class MoveAllocation(AllocationAction):
     name: str = "rewrite-allocation"
     takes_effect_at_once: bool = True
 
@@ -49,11 +60,6 @@ class MoveAllocation:
         source, target = str(step.params["source"]), str(step.params["target"])
         moved = {target if key == source else key: amounts for key, amounts in held.resources.items()}
         return world.set_allocation(replace(held, resources=moved))
-
-    def refused(self, step: Step, error: ApiError) -> Look:
-        if error.status == HTTPStatus.CONFLICT:
-            return Look(State.FAILED, error.message, retry=NO_ROOM not in error.message.lower())
-        return answer_refused(step, error)
 
 
 def _where(held: Allocation, step: Step) -> tuple[bool, bool]:

@@ -18,8 +18,8 @@ from typing import cast
 
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.allocation import ready_or_failed
-from nodeops.actions.subject import answer_refused, left_alone
-from nodeops.errors import ApiError
+from nodeops.actions.kinds import CloudAction
+from nodeops.actions.subject import left_alone
 from nodeops.facts import Port
 from nodeops.plan import Step
 from nodeops.world import View, World
@@ -28,7 +28,7 @@ UNBOUND = frozenset({"unbound", "binding_failed"})
 
 
 @dataclass(frozen=True, slots=True)
-class BindPorts:
+class BindPorts(CloudAction):
     name: str = "bind-ports"
     takes_effect_at_once: bool = True
 
@@ -52,12 +52,9 @@ class BindPorts:
             world.bind_port(port.id, target, owner)
         return ""
 
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return answer_refused(step, error)
-
 
 @dataclass(frozen=True, slots=True)
-class TellNeutron:
+class TellNeutron(CloudAction):
     """For ports whose rows were put back while the agent of their host is dead.
 
     Neutron would fail to bind there, and is not asked to: a PUT of the host that the row names binds nothing,
@@ -81,9 +78,6 @@ class TellNeutron:
         for port in _ports(world, step):
             world.bind_port(port.id, str(step.params["target"]), str(step.params["owner"]))
         return ""
-
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return answer_refused(step, error)
 
 
 def _ports(view: View, step: Step) -> list[Port]:

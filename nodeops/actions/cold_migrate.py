@@ -16,10 +16,10 @@ vm_state becomes `resized`, `compute/manager.py`, `_finish_resize`; a failure on
 from dataclasses import dataclass
 
 from nodeops.actions.action import Look, Sent, State
+from nodeops.actions.kinds import CloudAction
 from nodeops.actions.subject import (
     GONE,
     RESIZING,
-    answer_refused,
     busy,
     explained,
     left_alone,
@@ -27,7 +27,6 @@ from nodeops.actions.subject import (
     running,
     target_was_refused,
 )
-from nodeops.errors import ApiError
 from nodeops.facts import Server
 from nodeops.plan import Step
 from nodeops.world import View, World
@@ -36,7 +35,7 @@ COLD = frozenset({"migration", "resize"})
 
 
 @dataclass(frozen=True, slots=True)
-class ColdMigrate:
+class ColdMigrate(CloudAction):
     name: str = "cold-migrate"
 
     def look(self, view: View, step: Step, sent: Sent | None) -> Look:
@@ -56,9 +55,6 @@ class ColdMigrate:
 
     def act(self, world: World, step: Step) -> str:
         return world.cold_migrate(step.subject_id, step.target)
-
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return answer_refused(step, error)
 
 
 def _elsewhere(server: Server, sent: Sent | None) -> Look:

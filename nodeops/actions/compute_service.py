@@ -7,10 +7,11 @@ Not in the registry, since they need the host itself: the task brings them. A ho
 waited for; one that is another host by its key, or does not let us in, is not.
 """
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from nodeops.actions.action import Look, Sent, State
+from nodeops.actions.kinds import MachineAction
 from nodeops.errors import ApiError, SshError, SshReason
 from nodeops.machine import Machine, Service, ServiceState
 from nodeops.plan import Step
@@ -37,33 +38,38 @@ def unreachable(error: SshError, sent: Sent | None) -> Look:
     return Look(State.MOVING, error.message)
 
 
-def refused_there(error: ApiError) -> Look:
-    """The host itself said no."""
-    return Look(State.FAILED, error.message, retry=False)
+@dataclass(frozen=True, slots=True)
+class ServiceAction(MachineAction, ABC):
+    """What is the same for all three: they look at the service, and act on what they see."""
 
+    machine: Machine
 
-def _seen(machine: Machine, step: Step, sent: Sent | None, judge: Callable[[Service], Look]) -> Look:
-    try:
-        service = machine.compute(step.subject_id)
-    except SshError as error:
-        return unreachable(error, sent)
-    return NO_SERVICE if service is None else judge(service)
+    def look(self, view: View, step: Step, sent: Sent | None) -> Look:  # noqa: ARG002 - the cloud does not know
+        try:
+            service = self.machine.compute(step.subject_id)
+        except SshError as error:
+            return unreachable(error, sent)
+        return NO_SERVICE if service is None else self._judge(service, sent)
 
+    @abstractmethod
+    def _judge(self, service: Service, sent: Sent | None) -> Look:
+        """Where the step stands."""
 
-def _the_service(machine: Machine, host: str) -> Service:
-    service = machine.compute(host)
-    if service is None:
-        raise ApiError(f"{host} {NO_SERVICE.words}", status=400)
-    return service
+    def act(self, world: World, step: Step) -> str:  # noqa: ARG002 - the cloud has no part in it
+        service = self.machine.compute(step.subject_id)
+        if service is None:
+            raise ApiError(f"{step.subject_id} {NO_SERVICE.words}", status=400)
+        self._change(step.subject_id, service)
+        return ""
+
+    @abstractmethod
+    def _change(self, host: str, service: Service) -> None:
+        """Have the host make it so."""
 
 
 @dataclass(frozen=True, slots=True)
-class StopCompute:
-    machine: Machine
+class StopCompute(ServiceAction):
     name: str = "stop-compute"
-
-    def look(self, view: View, step: Step, sent: Sent | None) -> Look:  # noqa: ARG002 - the cloud does not know
-        return _seen(self.machine, step, sent, lambda service: self._judge(service, sent))
 
     def _judge(self, service: Service, sent: Sent | None) -> Look:
         if service.down:
@@ -79,12 +85,8 @@ class StopCompute:
             )
         return Look(State.FAILED, f"{service.name} still runs {sent.waited:.0f} s after it was stopped")
 
-    def act(self, world: World, step: Step) -> str:  # noqa: ARG002 - the cloud has no part in it
-        self.machine.stop(step.subject_id, _the_service(self.machine, step.subject_id))
-        return ""
-
-    def refused(self, step: Step, error: ApiError) -> Look:  # noqa: ARG002 - the host's words say it
-        return refused_there(error)
+    def _change(self, host: str, service: Service) -> None:
+        self.machine.stop(host, service)
 
 
 def _how(service: Service) -> str:
@@ -96,14 +98,10 @@ def _how(service: Service) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class KeepStopped:
+class KeepStopped(ServiceAction):
     """Masked, so that neither a configuration management run nor a person starts it by mistake."""
 
-    machine: Machine
     name: str = "keep-stopped"
-
-    def look(self, view: View, step: Step, sent: Sent | None) -> Look:  # noqa: ARG002 - the cloud does not know
-        return _seen(self.machine, step, sent, lambda service: self._judge(service, sent))
 
     def _judge(self, service: Service, sent: Sent | None) -> Look:
         if service.masked and service.down:
@@ -116,26 +114,17 @@ class KeepStopped:
             return Look(State.MOVING, "no answer came: waiting to see whether it is masked")
         return Look(State.READY if sent.ambiguous else State.FAILED, f"{service.name} is not masked")
 
-    def act(self, world: World, step: Step) -> str:  # noqa: ARG002 - the cloud has no part in it
-        service = _the_service(self.machine, step.subject_id)
-        self.machine.mask(step.subject_id, service)
+    def _change(self, host: str, service: Service) -> None:
+        self.machine.mask(host, service)
         if not service.down:
-            self.machine.stop(step.subject_id, service)
-        return ""
-
-    def refused(self, step: Step, error: ApiError) -> Look:  # noqa: ARG002 - the host's words say it
-        return refused_there(error)
+            self.machine.stop(host, service)
 
 
 @dataclass(frozen=True, slots=True)
-class StartCompute:
+class StartCompute(ServiceAction):
     """Unmasked if it was masked, started, and seen to run for some seconds."""
 
-    machine: Machine
     name: str = "start-compute"
-
-    def look(self, view: View, step: Step, sent: Sent | None) -> Look:  # noqa: ARG002 - the cloud does not know
-        return _seen(self.machine, step, sent, lambda service: self._judge(service, sent))
 
     def _judge(self, service: Service, sent: Sent | None) -> Look:
         if service.running and not service.masked:
@@ -153,13 +142,8 @@ class StartCompute:
             return Look(State.MOVING, service.words)
         return Look(State.FAILED, f"{service.words} {sent.waited:.0f} s after its start")
 
-    def act(self, world: World, step: Step) -> str:  # noqa: ARG002 - the cloud has no part in it
-        service = _the_service(self.machine, step.subject_id)
+    def _change(self, host: str, service: Service) -> None:
         if service.masked:
-            self.machine.unmask(step.subject_id, service)
+            self.machine.unmask(host, service)
         if not service.running:
-            self.machine.start(step.subject_id, service)
-        return ""
-
-    def refused(self, step: Step, error: ApiError) -> Look:  # noqa: ARG002 - the host's words say it
-        return refused_there(error)
+            self.machine.start(host, service)

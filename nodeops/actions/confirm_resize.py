@@ -16,17 +16,16 @@ from dataclasses import dataclass
 
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.cold_migrate import COLD
+from nodeops.actions.kinds import CloudAction
 from nodeops.actions.subject import (
     DELETING,
     GONE,
-    answer_refused,
     busy,
     explained,
     left_alone,
     newest,
     running,
 )
-from nodeops.errors import ApiError
 from nodeops.facts import Server
 from nodeops.plan import Step
 from nodeops.world import View, World
@@ -36,7 +35,7 @@ SUSPECT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class ConfirmResize:
+class ConfirmResize(CloudAction):
     name: str = "confirm-resize"
 
     def look(self, view: View, step: Step, sent: Sent | None) -> Look:
@@ -55,9 +54,6 @@ class ConfirmResize:
 
     def act(self, world: World, step: Step) -> str:
         return world.confirm_resize(step.subject_id)
-
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return answer_refused(step, error)
 
 
 def _error_words(view: View, server: Server, step: Step, sent: Sent | None) -> str:

@@ -12,14 +12,13 @@ Taking it back is refused while evacuations of the host wait for its nova-comput
 from dataclasses import dataclass
 
 from nodeops.actions.action import Look, Sent, State
-from nodeops.actions.subject import answer_refused
-from nodeops.errors import ApiError
+from nodeops.actions.kinds import CloudAction
 from nodeops.plan import Step
 from nodeops.world import View, World
 
 
 @dataclass(frozen=True, slots=True)
-class ForceDown:
+class ForceDown(CloudAction):
     """`forced`: what is to be, which somebody else may have made so."""
 
     name: str = "force-down"
@@ -45,9 +44,6 @@ class ForceDown:
         if host is None or host.forced_down is self.forced:
             return ""
         return world.force_down(host.service_id, forced=self.forced)
-
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return answer_refused(step, error)
 
     @property
     def _words(self) -> str:

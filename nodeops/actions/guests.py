@@ -12,34 +12,70 @@ came by. `start-guest` needs a STOPPED server (`nova/compute/api.py`, `start`); 
 put into ERROR, is rebooted hard. `probe-guest` sends nothing.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 from nodeops.actions.action import Look, Sent, State
+from nodeops.actions.kinds import CloudAction, Waiting
 from nodeops.actions.reboot import REBOOTABLE, REBOOTING
-from nodeops.actions.subject import GONE, answer_refused, busy, explained, left_alone
-from nodeops.errors import ApiError
+from nodeops.actions.subject import GONE, busy, explained, left_alone
 from nodeops.facts import PowerState, Server
 from nodeops.plan import Step
 from nodeops.recovering import GuestSight, Probe, Sign
 from nodeops.world import View, World
 
-POWERING_ON = "powering-on"
-
 
 @dataclass(frozen=True, slots=True)
-class StartGuest:
+class BringUp(CloudAction, ABC):
+    """What is the same for both ways of bringing a guest up."""
+
     sight: GuestSight
-    name: str = "start-guest"
+    task: ClassVar[str]
+    """How its task states begin."""
 
     def look(self, view: View, step: Step, sent: Sent | None) -> Look:
         server = view.server(step.subject_id)
-        standing = _common(self.sight, server, step, sent, POWERING_ON)
-        if standing is not None or server is None:
-            return standing or GONE
+        if server is None:
+            return GONE
+        if server.host != step.params["host"]:
+            return left_alone(f"is on {server.host} and not on {step.params['host']}")
+        if server.task_state is not None:
+            mine = sent is not None and server.task_state.startswith(self.task)
+            return Look(State.MOVING) if mine else busy(server)
+        if server.vm_state == "active" and self._runs(server, sent):
+            return Look(State.DONE, f"runs on {server.host}")
+        return self._off(view, server, step, sent)
+
+    def _runs(self, server: Server, sent: Sent | None) -> bool:
+        runs = self.sight.runs(server.id)
+        if runs is False and sent is not None:
+            # It may have come up since the hypervisor was asked.
+            runs = self.sight.runs(server.id, fresh=True)
+        return server.power_state == PowerState.RUNNING if runs is None else runs
+
+    @abstractmethod
+    def _off(self, view: View, server: Server, step: Step, sent: Sent | None) -> Look:
+        """Without a task, and its guest does not run."""
+
+    def _ready(self, step: Step) -> Look:
+        """Unless somebody stopped it since it was planned."""
+        newest = self.sight.newest(step.subject_id)
+        if newest is None or newest.request_id == step.params.get("seen"):
+            return Look(State.READY)
+        if newest.action != "stop" or newest.user_id is None:
+            return Look(State.READY)
+        return left_alone(f"was stopped by user {newest.user_id} meanwhile ({newest.request_id})")
+
+
+@dataclass(frozen=True, slots=True)
+class StartGuest(BringUp):
+    name: str = "start-guest"
+    task: ClassVar[str] = "powering-on"
+
+    def _off(self, view: View, server: Server, step: Step, sent: Sent | None) -> Look:
         if server.vm_state == "stopped":
-            if sent is not None:
-                return _not_up(view, server, step, sent, "start")
-            return _stopped_meanwhile(self.sight, step) or Look(State.READY)
+            return self._ready(step) if sent is None else _not_up(view, server, step, sent, "start")
         if sent is None or server.vm_state in REBOOTABLE:
             return Look(State.FAILED, f"is {server.status}, and its guest is off", retry=False)
         return left_alone(f"is {server.status}")
@@ -47,62 +83,21 @@ class StartGuest:
     def act(self, world: World, step: Step) -> str:
         return world.start(step.subject_id)
 
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return answer_refused(step, error)
-
 
 @dataclass(frozen=True, slots=True)
-class RebootGuest:
-    sight: GuestSight
+class RebootGuest(BringUp):
     name: str = "reboot-guest"
+    task: ClassVar[str] = REBOOTING
 
-    def look(self, view: View, step: Step, sent: Sent | None) -> Look:
-        server = view.server(step.subject_id)
-        standing = _common(self.sight, server, step, sent, REBOOTING)
-        if standing is not None or server is None:
-            return standing or GONE
+    def _off(self, view: View, server: Server, step: Step, sent: Sent | None) -> Look:
         if sent is not None:
             return _not_up(view, server, step, sent, "the hard reboot")
         if server.vm_state not in REBOOTABLE:
             return left_alone(f"is {server.status}: it cannot be rebooted")
-        return _stopped_meanwhile(self.sight, step) or Look(State.READY)
+        return self._ready(step)
 
     def act(self, world: World, step: Step) -> str:
         return world.reboot_hard(step.subject_id)
-
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return answer_refused(step, error)
-
-
-def _common(
-    sight: GuestSight, server: Server | None, step: Step, sent: Sent | None, ours: str
-) -> Look | None:
-    """What is the same for both; None: it has no task and does not run."""
-    if server is None:
-        return GONE
-    if server.host != step.params["host"]:
-        return left_alone(f"is on {server.host} and not on {step.params['host']}")
-    if server.task_state is not None:
-        mine = sent is not None and server.task_state.startswith(ours)
-        return Look(State.MOVING) if mine else busy(server)
-    if server.vm_state != "active":
-        return None
-    runs = sight.runs(server.id)
-    if runs is False and sent is not None:
-        # It may have come up since the hypervisor was asked.
-        runs = sight.runs(server.id, fresh=True)
-    if runs or (runs is None and server.power_state == PowerState.RUNNING):
-        return Look(State.DONE, f"runs on {server.host}")
-    return None
-
-
-def _stopped_meanwhile(sight: GuestSight, step: Step) -> Look | None:
-    newest = sight.newest(step.subject_id)
-    if newest is None or newest.request_id == step.params.get("seen"):
-        return None
-    if newest.action != "stop" or newest.user_id is None:
-        return None
-    return left_alone(f"was stopped by user {newest.user_id} meanwhile ({newest.request_id})")
 
 
 def _not_up(view: View, server: Server, step: Step, sent: Sent, what: str) -> Look:
@@ -117,7 +112,7 @@ def _not_up(view: View, server: Server, step: Step, sent: Sent, what: str) -> Lo
 
 
 @dataclass(frozen=True, slots=True)
-class ProbeGuest:
+class ProbeGuest(Waiting):
     sight: GuestSight
     name: str = "probe-guest"
 
@@ -135,10 +130,3 @@ class ProbeGuest:
         if life.sign is Sign.DEAD:
             return Look(State.FAILED, life.words, retry=False)
         return Look(State.MOVING, life.words)
-
-    def act(self, world: World, step: Step) -> str:  # noqa: ARG002 - nothing is sent
-        """Send nothing: a guest shows its life by itself."""
-        return ""
-
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return answer_refused(step, error)

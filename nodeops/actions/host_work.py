@@ -16,7 +16,8 @@ again. A reboot is proved by another boot id.
 from dataclasses import dataclass, field, replace
 
 from nodeops.actions.action import Look, Sent, State
-from nodeops.actions.compute_service import refused_there, unreachable
+from nodeops.actions.compute_service import unreachable
+from nodeops.actions.kinds import MachineAction
 from nodeops.errors import ApiError, SshError
 from nodeops.machine import Machine, Work, WorkReport, WorkState
 from nodeops.plan import Step, Verdict
@@ -36,7 +37,7 @@ def _with_boot(machine: Machine, step: Step) -> Step:
 
 
 @dataclass(frozen=True, slots=True)
-class RunWork:
+class RunWork(MachineAction):
     machine: Machine
     script: str = field(default="", repr=False)
     name: str = "work"
@@ -61,9 +62,6 @@ class RunWork:
         again = bool(step.params.get("again"))
         self.machine.begin_work(step.subject_id, Work(work_id(step), words, self.script, again))
         return work_id(step)
-
-    def refused(self, step: Step, error: ApiError) -> Look:  # noqa: ARG002 - the host's words say it
-        return refused_there(error)
 
 
 def _last(report: WorkReport) -> str:
@@ -113,7 +111,7 @@ def _absent(step: Step, report: WorkReport, sent: Sent | None) -> Look:
 
 
 @dataclass(frozen=True, slots=True)
-class RebootHost:
+class RebootHost(MachineAction):
     """An orderly reboot; with a `power` switch the power is cycled instead."""
 
     machine: Machine
@@ -149,6 +147,3 @@ class RebootHost:
         else:
             self.power.switch(step.subject_id, PowerAction.CYCLE)
         return ""
-
-    def refused(self, step: Step, error: ApiError) -> Look:  # noqa: ARG002 - the host's words say it
-        return refused_there(error)

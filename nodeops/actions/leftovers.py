@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from nodeops.actions.action import Look, Sent, State
-from nodeops.actions.allocation import NO_ROOM, ready_or_failed
+from nodeops.actions.allocation import AllocationAction, ready_or_failed
+from nodeops.actions.kinds import CloudAction
 from nodeops.actions.subject import GONE, answer_refused, busy, left_alone
 from nodeops.errors import ApiError
 from nodeops.facts import Allocation, Port
@@ -28,7 +29,7 @@ UNBOUND = frozenset({"unbound", "binding_failed"})
 
 
 @dataclass(frozen=True, slots=True)
-class DropAllocation:
+class DropAllocation(AllocationAction):
     """Of a server that does not exist."""
 
     name: str = "drop-allocation"
@@ -45,12 +46,9 @@ class DropAllocation:
         held = world.holding(step.subject_id)
         return world.set_allocation(replace(held, resources={})) if held.resources else ""
 
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return _conflict(step, error)
-
 
 @dataclass(frozen=True, slots=True)
-class MendAllocation:
+class MendAllocation(AllocationAction):
     """Of a server that is counted where it is not."""
 
     name: str = "mend-allocation"
@@ -69,9 +67,6 @@ class MendAllocation:
         held = world.holding(step.subject_id)
         mended = _mended(world, held, step)
         return world.set_allocation(replace(held, resources=mended)) if mended != held.resources else ""
-
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return _conflict(step, error)
 
 
 def _changed(view: View, step: Step) -> Look | None:
@@ -92,12 +87,6 @@ def _mended(view: View, held: Allocation, step: Step) -> dict[str, dict[str, int
     if right is not None and right not in kept and wrong in held.resources:
         kept[str(right)] = dict(held.resources[wrong])
     return kept
-
-
-def _conflict(step: Step, error: ApiError) -> Look:
-    if error.status == HTTPStatus.CONFLICT:
-        return Look(State.FAILED, error.message, retry=NO_ROOM not in error.message.lower())
-    return answer_refused(step, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +121,7 @@ class DeleteBinding:
 
 
 @dataclass(frozen=True, slots=True)
-class RebindPort:
+class RebindPort(CloudAction):
     """To the host its server is on, when an agent there can bind it."""
 
     name: str = "rebind-port"
@@ -159,9 +148,6 @@ class RebindPort:
             str(step.params["port"]), str(step.params["host"]), None if owner is None else str(owner)
         )
         return ""
-
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return answer_refused(step, error)
 
 
 def _port(view: View, step: Step) -> Port | None:

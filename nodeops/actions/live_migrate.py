@@ -24,9 +24,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nodeops.actions.action import Look, Sent, State
+from nodeops.actions.kinds import CloudAction
 from nodeops.actions.subject import (
     GONE,
-    answer_refused,
     busy,
     explained,
     left_alone,
@@ -34,7 +34,6 @@ from nodeops.actions.subject import (
     running,
     target_was_refused,
 )
-from nodeops.errors import ApiError
 from nodeops.facts import Migration, Server
 from nodeops.plan import Step, Verdict
 from nodeops.world import View, World
@@ -50,7 +49,7 @@ _ENDED_WORDS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class LiveMigrate:
+class LiveMigrate(CloudAction):
     """`block` as in the API: None lets Nova decide by the storage."""
 
     name: str = "live-migrate"
@@ -70,9 +69,6 @@ class LiveMigrate:
 
     def act(self, world: World, step: Step) -> str:
         return world.live_migrate(step.subject_id, step.target, block=self.block)
-
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return answer_refused(step, error)
 
     def abort(self, world: World, step: Step) -> str:
         migration = _under_way(world, step)

@@ -18,15 +18,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nodeops.actions.action import Look, Sent, State
-from nodeops.actions.subject import GONE, answer_refused, busy, explained, left_alone
-from nodeops.errors import ApiError
+from nodeops.actions.kinds import CloudAction
+from nodeops.actions.subject import GONE, busy, explained, left_alone
 from nodeops.facts import Server
 from nodeops.plan import Step
 from nodeops.world import View, World
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeState:
+class ChangeState(CloudAction):
     """One of Nova's operations that take a server from one of some states to one."""
 
     name: str
@@ -53,9 +53,6 @@ class ChangeState:
     def act(self, world: World, step: Step) -> str:
         return self.ask(world, step.subject_id)
 
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return answer_refused(step, error)
-
     def _unsent(self, server: Server) -> Look:
         if server.vm_state in self.allowed:
             return Look(State.READY)
@@ -75,7 +72,7 @@ class ChangeState:
 
 
 @dataclass(frozen=True, slots=True)
-class ResetState:
+class ResetState(CloudAction):
     """Rewrites the record only and takes effect before the answer (`compute/admin_actions.py`)."""
 
     name: str = "reset-state"
@@ -92,9 +89,6 @@ class ResetState:
 
     def act(self, world: World, step: Step) -> str:
         return world.reset_state(step.subject_id, self._wanted(step))
-
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return answer_refused(step, error)
 
     def _ready(self, server: Server, step: Step) -> Look:
         """Asking twice does no harm."""

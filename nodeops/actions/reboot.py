@@ -11,8 +11,8 @@ when the answer to the request was lost. Nova sets the task state before it answ
 from dataclasses import dataclass
 
 from nodeops.actions.action import Look, Sent, State
-from nodeops.actions.subject import GONE, answer_refused, busy, explained, left_alone
-from nodeops.errors import ApiError
+from nodeops.actions.kinds import CloudAction
+from nodeops.actions.subject import GONE, busy, explained, left_alone
 from nodeops.facts import PowerState, Server
 from nodeops.plan import Step
 from nodeops.world import View, World
@@ -24,7 +24,7 @@ REBOOTING = "reboot"
 
 
 @dataclass(frozen=True, slots=True)
-class RebootHard:
+class RebootHard(CloudAction):
     name: str = "reboot-hard"
 
     def look(self, view: View, step: Step, sent: Sent | None) -> Look:
@@ -44,9 +44,6 @@ class RebootHard:
 
     def act(self, world: World, step: Step) -> str:
         return world.reboot_hard(step.subject_id)
-
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return answer_refused(step, error)
 
 
 def _unsent(server: Server) -> Look:

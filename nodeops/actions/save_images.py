@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from nodeops import undo_file
 from nodeops.actions.action import Look, Sent, State
+from nodeops.actions.kinds import MachineAction
 from nodeops.actions.subject import left_alone
 from nodeops.errors import ApiError, ConfigurationError
 from nodeops.plan import Step
@@ -26,7 +27,7 @@ from nodeops.world import View, World
 
 
 @dataclass(frozen=True, slots=True)
-class SaveImages:
+class SaveImages(MachineAction):
     name: str = "save-images"
     directory: Path | None = None
     """None: in the state directory."""
@@ -61,9 +62,6 @@ class SaveImages:
                 status=HTTPStatus.CONFLICT,
             ) from error
         return ""
-
-    def refused(self, step: Step, error: ApiError) -> Look:  # noqa: ARG002 - the protocol's
-        return Look(State.FAILED, error.message, retry=False)
 
     def _path(self, step: Step) -> Path:
         return undo_file.path_of(str(step.params["run"]), self.directory)

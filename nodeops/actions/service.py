@@ -14,8 +14,7 @@ answer (`nova/api/openstack/compute/services.py`, `update`), and a reason cannot
 from dataclasses import dataclass
 
 from nodeops.actions.action import Look, Sent, State
-from nodeops.actions.subject import answer_refused
-from nodeops.errors import ApiError
+from nodeops.actions.kinds import CloudAction
 from nodeops.plan import Step
 from nodeops.world import View, World
 
@@ -28,7 +27,7 @@ def disabled_by_nodeops(reason: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class DisableService:
+class DisableService(CloudAction):
     name: str = "disable-service"
     takes_effect_at_once: bool = True
 
@@ -52,12 +51,9 @@ class DisableService:
             return ""
         return world.disable(host.service_id, str(step.params["reason"]))
 
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return answer_refused(step, error)
-
 
 @dataclass(frozen=True, slots=True)
-class EnableService:
+class EnableService(CloudAction):
     name: str = "enable-service"
     takes_effect_at_once: bool = True
 
@@ -80,6 +76,3 @@ class EnableService:
     def act(self, world: World, step: Step) -> str:
         host = world.host(step.subject_id)
         return "" if host is None or host.enabled else world.enable(host.service_id)
-
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return answer_refused(step, error)

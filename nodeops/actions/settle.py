@@ -13,8 +13,8 @@ becomes active or error and the task is gone; the guest is not touched. It takes
 from dataclasses import dataclass
 
 from nodeops.actions.action import Look, Sent, State
-from nodeops.actions.subject import DELETING, GONE, answer_refused, left_alone
-from nodeops.errors import ApiError
+from nodeops.actions.kinds import CloudAction
+from nodeops.actions.subject import DELETING, GONE, left_alone
 from nodeops.facts import Server
 from nodeops.plan import Step
 from nodeops.world import View, World
@@ -34,7 +34,7 @@ def changed(server: Server, step: Step) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(CloudAction):
     """`state` is active or error."""
 
     state: str
@@ -58,12 +58,9 @@ class Settle:
     def act(self, world: World, step: Step) -> str:
         return world.reset_state(step.subject_id, self.state)
 
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return answer_refused(step, error)
-
 
 @dataclass(frozen=True, slots=True)
-class DeleteAgain:
+class DeleteAgain(CloudAction):
     name: str = "delete-again"
 
     def look(self, view: View, step: Step, sent: Sent | None) -> Look:
@@ -84,9 +81,6 @@ class DeleteAgain:
 
     def act(self, world: World, step: Step) -> str:
         return world.delete(step.subject_id)
-
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return answer_refused(step, error)
 
 
 SETTLE = (Settle("active"), Settle("error"), DeleteAgain())

@@ -12,9 +12,9 @@ is DONE in both states. An `unshelve` that found no host ends shelved as before 
 from dataclasses import dataclass
 
 from nodeops.actions.action import Look, Sent, State
+from nodeops.actions.kinds import CloudAction
 from nodeops.actions.power import ChangeState
-from nodeops.actions.subject import GONE, answer_refused, busy, explained, left_alone, target_was_refused
-from nodeops.errors import ApiError
+from nodeops.actions.subject import GONE, busy, explained, left_alone, target_was_refused
 from nodeops.plan import Step
 from nodeops.world import View, World
 
@@ -35,7 +35,7 @@ SHELVE_OFFLOAD = ChangeState(
 
 
 @dataclass(frozen=True, slots=True)
-class Unshelve:
+class Unshelve(CloudAction):
     name: str = "unshelve"
 
     def look(self, view: View, step: Step, sent: Sent | None) -> Look:
@@ -50,9 +50,6 @@ class Unshelve:
 
     def act(self, world: World, step: Step) -> str:
         return world.unshelve(step.subject_id, step.target)
-
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return answer_refused(step, error)
 
     def _still_shelved(self, view: View, status: str, step: Step, sent: Sent) -> Look:
         """Shelved without a task, after the request."""

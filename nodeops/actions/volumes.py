@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.allocation import ready_or_failed
-from nodeops.actions.subject import GONE, answer_refused, busy, left_alone
-from nodeops.errors import ApiError
+from nodeops.actions.kinds import CloudAction
+from nodeops.actions.subject import GONE, busy, left_alone
 from nodeops.facts import AttachedVolume, Attachment, PowerState, Server
 from nodeops.plan import Step
 from nodeops.world import View, World
@@ -28,7 +28,7 @@ DETACHING = "detaching"
 
 
 @dataclass(frozen=True, slots=True)
-class DetachVolume:
+class DetachVolume(CloudAction):
     name: str = "detach-volume"
 
     def look(self, view: View, step: Step, sent: Sent | None) -> Look:
@@ -52,9 +52,6 @@ class DetachVolume:
         if not mine:
             _hold(world, step)
         return world.detach_volume(step.subject_id, volume)
-
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return answer_refused(step, error)
 
 
 def _may_detach(server: Server, step: Step, named: AttachedVolume) -> Look:
@@ -81,7 +78,7 @@ def _hold(world: World, step: Step) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class AttachVolume:
+class AttachVolume(CloudAction):
     """DONE when it is attached and the server is as it was: running, or off."""
 
     name: str = "attach-volume"
@@ -108,9 +105,6 @@ class AttachVolume:
             tag=str(step.params["tag"]),
             delete_on_termination=bool(step.params["delete_on_termination"]),
         )
-
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return answer_refused(step, error)
 
 
 def _attached(view: View, server: Server, step: Step, named: AttachedVolume) -> Look:

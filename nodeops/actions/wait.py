@@ -10,14 +10,14 @@ looks at what has become of it. `wait-deleted` is DONE when the server is gone.
 from dataclasses import dataclass
 
 from nodeops.actions.action import Look, Sent, State
-from nodeops.actions.subject import DELETING, answer_refused
-from nodeops.errors import ApiError
+from nodeops.actions.kinds import Waiting
+from nodeops.actions.subject import DELETING
 from nodeops.plan import Step
-from nodeops.world import View, World
+from nodeops.world import View
 
 
 @dataclass(frozen=True, slots=True)
-class WaitTask:
+class WaitTask(Waiting):
     name: str = "wait-task"
 
     def look(self, view: View, step: Step, sent: Sent | None) -> Look:  # noqa: ARG002 - nothing is sent
@@ -30,16 +30,9 @@ class WaitTask:
             return Look(State.MOVING, "waits for it to be built")
         return Look(State.DONE, f"is {server.status} without a task")
 
-    def act(self, world: World, step: Step) -> str:  # noqa: ARG002 - nothing is sent
-        """Send nothing: what is waited for ends by itself, and the next look sees it."""
-        return ""
-
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return answer_refused(step, error)
-
 
 @dataclass(frozen=True, slots=True)
-class WaitDeleted:
+class WaitDeleted(Waiting):
     name: str = "wait-deleted"
 
     def look(self, view: View, step: Step, sent: Sent | None) -> Look:  # noqa: ARG002 - nothing is sent
@@ -49,10 +42,3 @@ class WaitDeleted:
         if server.task_state in DELETING:
             return Look(State.MOVING, "waits for it to be deleted")
         return Look(State.BLOCKED, f"is {server.status} and not being deleted any more")
-
-    def act(self, world: World, step: Step) -> str:  # noqa: ARG002 - nothing is sent
-        """Send nothing: what is waited for ends by itself, and the next look sees it."""
-        return ""
-
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return answer_refused(step, error)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from nodeops.actions.action import Look, Sent, State
-from nodeops.actions.compute_service import refused_there, unreachable
+from nodeops.actions.compute_service import unreachable
+from nodeops.actions.kinds import MachineAction, Waiting
 from nodeops.errors import ApiError, SshError
 from nodeops.machine import MachineView
 from nodeops.plan import Step
@@ -28,7 +29,7 @@ class Person(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Hook:
+class Hook(MachineAction):
     """A command of the site on this machine. It may be run twice after a crash, and has to bear that."""
 
     run: Callable[[str], str]
@@ -45,12 +46,9 @@ class Hook:
     def act(self, world: World, step: Step) -> str:  # noqa: ARG002 - the cloud has no part in it
         return self.run(str(step.params["command"]))
 
-    def refused(self, step: Step, error: ApiError) -> Look:  # noqa: ARG002 - its words say it
-        return refused_there(error)
-
 
 @dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Waiting):
     """A person works on the host, and says when it is done."""
 
     person: Person
@@ -62,16 +60,9 @@ class Pause:
         who = self.person.has_gone_on(step)
         return Look(State.DONE, f"gone on with by {who}") if who else Look(State.MOVING, "waits for a person")
 
-    def act(self, world: World, step: Step) -> str:  # noqa: ARG002 - nothing is sent
-        """Send nothing: from here on it is waited."""
-        return ""
-
-    def refused(self, step: Step, error: ApiError) -> Look:  # noqa: ARG002 - never asked
-        return refused_there(error)
-
 
 @dataclass(frozen=True, slots=True)
-class WaitHost:
+class WaitHost(Waiting):
     """Until the host answers over SSH, whoever switched it off and on."""
 
     machine: MachineView
@@ -86,16 +77,9 @@ class WaitHost:
             return Look(State.MOVING, error.message)
         return Look(State.DONE, f"answers: boot {boot.id[:8]}, kernel {boot.kernel}")
 
-    def act(self, world: World, step: Step) -> str:  # noqa: ARG002 - nothing is sent
-        """Send nothing: it comes by itself."""
-        return ""
-
-    def refused(self, step: Step, error: ApiError) -> Look:  # noqa: ARG002 - never asked
-        return refused_there(error)
-
 
 @dataclass(frozen=True, slots=True)
-class WaitReady:
+class WaitReady(Waiting):
     """Until the readiness gate passes; what does not pass within the step's budget ends the window."""
 
     assess: Callable[[View, Step], Sequence[Check]]
@@ -108,10 +92,3 @@ class WaitReady:
         wrong = [check.words for check in checks if check.standing.holds_up]
         more = f" and {len(wrong) - NAMES} more" if len(wrong) > NAMES else ""
         return Look(State.MOVING, f"is not ready: {'; '.join(wrong[:NAMES])}{more}")
-
-    def act(self, world: World, step: Step) -> str:  # noqa: ARG002 - nothing is sent
-        """Send nothing: it comes by itself, or not."""
-        return ""
-
-    def refused(self, step: Step, error: ApiError) -> Look:  # noqa: ARG002 - never asked
-        return refused_there(error)

@@ -19,7 +19,10 @@ from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.kinds import CloudAction
 from nodeops.actions.subject import (
     GONE,
+    NEVER_ARRIVED,
+    NO_ANSWER_YET,
     RESIZING,
+    because,
     busy,
     explained,
     left_alone,
@@ -78,10 +81,10 @@ def _still_here(view: View, server: Server, step: Step, sent: Sent) -> Look:
     if server.vm_state == "resized":
         return left_alone("was resized in place by somebody else")
     if sent.ambiguous and not sent.settled:
-        return Look(State.MOVING, "no answer came: waiting to see whether nova took the request")
+        return NO_ANSWER_YET
     migration = newest(view.migrations_from(step.source or "", server_id=server.id), COLD)
     if sent.ambiguous and (migration is None or migration.status in {"confirmed", "reverted"}):
-        return Look(State.READY, "nova never got the request")
+        return NEVER_ARRIVED
     if migration is not None and migration.status == "reverted":
         return left_alone("was moved, and the owner reverted it")
     return _failed(view, step, sent, "nova did not migrate it", retry=True)
@@ -89,7 +92,5 @@ def _still_here(view: View, server: Server, step: Step, sent: Sent) -> Look:
 
 def _failed(view: View, step: Step, sent: Sent, words: str, *, retry: bool) -> Look:
     explanation = explained(view, step, sent)
-    if explanation is not None and explanation.words:
-        words = f"{words}: {explanation.words}"
     refused = retry and target_was_refused(explanation)
-    return Look(State.FAILED, words, refused_target=refused, retry=retry)
+    return Look(State.FAILED, because(words, explanation), refused_target=refused, retry=retry)

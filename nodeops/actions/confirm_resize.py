@@ -20,6 +20,9 @@ from nodeops.actions.kinds import CloudAction
 from nodeops.actions.subject import (
     DELETING,
     GONE,
+    NEVER_ARRIVED,
+    NO_ANSWER_YET,
+    because,
     busy,
     explained,
     left_alone,
@@ -58,8 +61,7 @@ class ConfirmResize(CloudAction):
 
 def _error_words(view: View, server: Server, step: Step, sent: Sent | None) -> str:
     words = f"is in ERROR on {server.host}, {running(server)}"
-    explanation = None if sent is None else explained(view, step, sent)
-    return words if explanation is None else f"{words}: {explanation.words}"
+    return because(words, None if sent is None else explained(view, step, sent))
 
 
 def _not_resized(server: Server, step: Step) -> Look:
@@ -74,15 +76,14 @@ def _not_resized(server: Server, step: Step) -> Look:
 def _sent(view: View, server: Server, step: Step, sent: Sent) -> Look:
     """Still in VERIFY_RESIZE after the request."""
     if sent.ambiguous and not sent.settled:
-        return Look(State.MOVING, "no answer came: waiting to see whether nova took the request")
+        return NO_ANSWER_YET
     if sent.waited < SUSPECT_SECONDS:
         return Look(State.MOVING)
     migration = newest(view.migrations_of(server.id), COLD)
     if migration is not None and migration.status == "confirming":
         return Look(State.MOVING, "nova is confirming it")
     if sent.ambiguous and migration is not None and migration.status == "finished":
-        return Look(State.READY, "nova never got the request")
+        return NEVER_ARRIVED
     status = "gone" if migration is None else migration.status
-    explanation = explained(view, step, sent)
-    reason = "" if explanation is None else f": {explanation.words}"
-    return Look(State.FAILED, f"the resize was not confirmed (migration {status}){reason}")
+    words = f"the resize was not confirmed (migration {status})"
+    return Look(State.FAILED, because(words, explained(view, step, sent)))

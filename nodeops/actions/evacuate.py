@@ -27,7 +27,10 @@ from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.subject import (
     DELETING,
     GONE,
+    NEVER_ARRIVED,
+    NO_ANSWER_YET,
     answer_refused,
+    because,
     busy,
     explained,
     left_alone,
@@ -123,18 +126,18 @@ def _unsent(server: Server) -> Look:
 def _still_here(view: View, server: Server, step: Step, sent: Sent) -> Look:
     """On the dead host and not being rebuilt, after the request."""
     if sent.ambiguous and not sent.settled:
-        return Look(State.MOVING, "no answer came: waiting to see whether nova took the request")
+        return NO_ANSWER_YET
     migration = _newest(view, step)
     if migration is None:
-        words = "nova never got the request" if sent.ambiguous else "nova has no record of the evacuation"
-        return Look(State.READY if sent.ambiguous else State.FAILED, words)
+        unknown = Look(State.FAILED, "nova has no record of the evacuation")
+        return NEVER_ARRIVED if sent.ambiguous else unknown
     if not migration.ended:
         return Look(State.MOVING, f"the evacuation is {migration.status}")
     if migration.status in _ENDED_WORDS:
         words = f"{_ENDED_WORDS[migration.status]}, and it is {server.status}"
         return _failed(view, step, sent, words)
     if sent.ambiguous:
-        return Look(State.READY, "nova never got the request")
+        return NEVER_ARRIVED
     words = f"nova calls the evacuation {migration.status}, and its record is still on {step.source}"
     return Look(State.MOVING, words, verdict=Verdict.SPLIT)
 
@@ -149,8 +152,7 @@ def _failed(view: View, step: Step, sent: Sent, words: str) -> Look:
 
 
 def _explained(view: View, step: Step, sent: Sent | None, words: str) -> str:
-    explanation = None if sent is None else explained(view, step, sent)
-    return f"{words}: {explanation.words}" if explanation is not None and explanation.words else words
+    return because(words, None if sent is None else explained(view, step, sent))
 
 
 def _newest(view: View, step: Step) -> Migration | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.kinds import CloudAction
+from nodeops.actions.subject import unanswered
 from nodeops.plan import Step
 from nodeops.world import View, World
 
@@ -33,10 +34,8 @@ class ForceDown(CloudAction):
             return Look(State.DONE, self._words)
         if sent is None:
             return Look(State.READY)
-        if sent.ambiguous:
-            waiting = Look(State.MOVING, f"no answer came: waiting to see whether it {self._words}")
-            return Look(State.READY, "nova never got the request") if sent.settled else waiting
-        return Look(State.FAILED, "was set back: somebody else changed it")
+        was_set_back = Look(State.FAILED, "was set back: somebody else changed it")
+        return unanswered(sent, f"it {self._words}") or was_set_back
 
     def act(self, world: World, step: Step) -> str:
         """Reads the service once more just before, and asks for nothing that is so already."""

@@ -19,7 +19,7 @@ from typing import ClassVar
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.kinds import CloudAction, Waiting
 from nodeops.actions.reboot import REBOOTABLE, REBOOTING
-from nodeops.actions.subject import GONE, busy, explained, left_alone
+from nodeops.actions.subject import GONE, busy, explained, left_alone, unanswered
 from nodeops.facts import PowerState, Server
 from nodeops.plan import Step
 from nodeops.recovering import GuestSight, Probe, Sign
@@ -102,10 +102,8 @@ class RebootGuest(BringUp):
 
 def _not_up(view: View, server: Server, step: Step, sent: Sent, what: str) -> Look:
     """Without a task, and its guest does not run, after the request."""
-    if sent.ambiguous and not sent.settled:
-        return Look(State.MOVING, "no answer came: waiting to see whether nova took the request")
-    if sent.ambiguous:
-        return Look(State.READY, "nova never got the request")
+    if no_answer := unanswered(sent):
+        return no_answer
     explanation = explained(view, step, sent)
     reason = f": {explanation.words}" if explanation and explanation.words else ", its guest does not run"
     return Look(State.FAILED, f"is {server.status} after {what}{reason}", retry=False)

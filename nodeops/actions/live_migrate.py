@@ -27,6 +27,9 @@ from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.kinds import CloudAction
 from nodeops.actions.subject import (
     GONE,
+    NEVER_ARRIVED,
+    NO_ANSWER_YET,
+    because,
     busy,
     explained,
     left_alone,
@@ -121,11 +124,10 @@ def _back_on_source(view: View, server: Server, step: Step, sent: Sent) -> Look:
         words = f"is in ERROR on {server.host}, {running(server)}"
         return _failed(view, step, sent, words, retry=False)
     if sent.ambiguous and not sent.settled:
-        return Look(State.MOVING, "no answer came: waiting to see whether nova took the request")
+        return NO_ANSWER_YET
     migration = _newest_from(view, step)
     if migration is None:
-        words = "nova never got the request" if sent.ambiguous else "nova has no migration of it"
-        return Look(State.READY if sent.ambiguous else State.FAILED, words)
+        return NEVER_ARRIVED if sent.ambiguous else Look(State.FAILED, "nova has no migration of it")
     if not migration.ended:
         return Look(State.MOVING, f"the migration is {migration.status}")
     if migration.status == "completed":
@@ -139,7 +141,7 @@ def _came_back(view: View, server: Server, step: Step, sent: Sent, migration: Mi
     latest = newest(view.migrations_of(server.id), LIVE)
     if latest is not None and latest.id != migration.id:
         if sent.ambiguous:
-            return Look(State.READY, "nova never got the request")
+            return NEVER_ARRIVED
         return left_alone(f"was moved and is back on {step.source}: somebody else moved it")
     words = f"nova calls the migration completed, but its record is still on {step.source}"
     return Look(State.MOVING, words, verdict=Verdict.SPLIT)
@@ -147,8 +149,7 @@ def _came_back(view: View, server: Server, step: Step, sent: Sent, migration: Mi
 
 def _failed(view: View, step: Step, sent: Sent, words: str, *, retry: bool) -> Look:
     explanation = explained(view, step, sent)
-    if explanation is not None and explanation.words:
-        words = f"{words}: {explanation.words}"
+    words = because(words, explanation)
     return Look(
         State.FAILED,
         words,

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.kinds import CloudAction
-from nodeops.actions.subject import GONE, busy, explained, left_alone
+from nodeops.actions.subject import GONE, NEVER_ARRIVED, NO_ANSWER_YET, because, busy, explained, left_alone
 from nodeops.facts import Server
 from nodeops.plan import Step
 from nodeops.world import View, World
@@ -61,14 +61,13 @@ class ChangeState(CloudAction):
     def _sent(self, view: View, server: Server, step: Step, sent: Sent) -> Look:
         """Without a task and not in the end state, after the request."""
         if sent.ambiguous and not sent.settled:
-            return Look(State.MOVING, "no answer came: waiting to see whether nova took the request")
+            return NO_ANSWER_YET
         if server.vm_state not in self.allowed:
             return Look(State.FAILED, f"is {server.status} after {self.name}", retry=False)
         if sent.ambiguous:
-            return Look(State.READY, "nova never got the request")
-        explanation = explained(view, step, sent)
-        reason = "" if explanation is None else f": {explanation.words}"
-        return Look(State.FAILED, f"is {server.status} after {self.name}{reason}")
+            return NEVER_ARRIVED
+        words = f"is {server.status} after {self.name}"
+        return Look(State.FAILED, because(words, explained(view, step, sent)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.kinds import CloudAction
-from nodeops.actions.subject import GONE, busy, explained, left_alone
+from nodeops.actions.subject import GONE, because, busy, explained, left_alone, unanswered
 from nodeops.facts import PowerState, Server
 from nodeops.plan import Step
 from nodeops.world import View, World
@@ -54,10 +54,7 @@ def _unsent(server: Server) -> Look:
 
 def _sent(view: View, server: Server, step: Step, sent: Sent) -> Look:
     """Without a task, and its guest does not run."""
-    if sent.ambiguous and not sent.settled:
-        return Look(State.MOVING, "no answer came: waiting to see whether nova took the request")
-    if sent.ambiguous:
-        return Look(State.READY, "nova never got the request")
-    explanation = explained(view, step, sent)
-    reason = f": {explanation.words}" if explanation and explanation.words else ""
-    return Look(State.FAILED, f"is {server.status} on {server.host} after the reboot{reason}")
+    if no_answer := unanswered(sent):
+        return no_answer
+    words = f"is {server.status} on {server.host} after the reboot"
+    return Look(State.FAILED, because(words, explained(view, step, sent)))

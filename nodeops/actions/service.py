@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.kinds import CloudAction
+from nodeops.actions.subject import unanswered
 from nodeops.plan import Step
 from nodeops.world import View, World
 
@@ -39,10 +40,8 @@ class DisableService(CloudAction):
             return Look(State.DONE, f"is disabled: {host.disabled_reason or 'no reason given'}")
         if sent is None:
             return Look(State.READY)
-        if sent.ambiguous:
-            waiting = Look(State.MOVING, "no answer came: waiting to see whether it is disabled")
-            return Look(State.READY, "nova never got the request") if sent.settled else waiting
-        return Look(State.FAILED, "is enabled again: somebody else enabled it")
+        again = Look(State.FAILED, "is enabled again: somebody else enabled it")
+        return unanswered(sent, "it is disabled") or again
 
     def act(self, world: World, step: Step) -> str:
         """Reads the service once more just before, so that nobody's reason is overwritten."""
@@ -68,10 +67,8 @@ class EnableService(CloudAction):
             return Look(State.BLOCKED, f"was disabled by somebody else ({reason}); left disabled")
         if sent is None:
             return Look(State.READY)
-        if sent.ambiguous:
-            waiting = Look(State.MOVING, "no answer came: waiting to see whether it is enabled")
-            return Look(State.READY, "nova never got the request") if sent.settled else waiting
-        return Look(State.FAILED, f"is disabled again: {host.disabled_reason}")
+        again = Look(State.FAILED, f"is disabled again: {host.disabled_reason}")
+        return unanswered(sent, "it is enabled") or again
 
     def act(self, world: World, step: Step) -> str:
         host = world.host(step.subject_id)

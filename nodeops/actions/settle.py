@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.kinds import CloudAction
-from nodeops.actions.subject import DELETING, GONE, left_alone
+from nodeops.actions.subject import DELETING, GONE, NEVER_ARRIVED, left_alone
 from nodeops.facts import Server
 from nodeops.plan import Step
 from nodeops.world import View, World
@@ -71,7 +71,7 @@ class DeleteAgain(CloudAction):
             words = changed(server, step)
             return left_alone(words) if words else Look(State.READY)
         if sent.ambiguous and sent.settled and not changed(server, step):
-            return Look(State.READY, "nova never got the request")
+            return NEVER_ARRIVED
         if server.task_state in DELETING:
             return Look(State.MOVING, "is being deleted")
         if server.vm_state == "error":

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.kinds import CloudAction
 from nodeops.actions.power import ChangeState
-from nodeops.actions.subject import GONE, busy, explained, left_alone, target_was_refused
+from nodeops.actions.subject import GONE, because, busy, explained, left_alone, target_was_refused, unanswered
 from nodeops.plan import Step
 from nodeops.world import View, World
 
@@ -53,14 +53,12 @@ class Unshelve(CloudAction):
 
     def _still_shelved(self, view: View, status: str, step: Step, sent: Sent) -> Look:
         """Shelved without a task, after the request."""
-        if sent.ambiguous and not sent.settled:
-            return Look(State.MOVING, "no answer came: waiting to see whether nova took the request")
-        if sent.ambiguous:
-            return Look(State.READY, "nova never got the request")
+        if no_answer := unanswered(sent):
+            return no_answer
         explanation = explained(view, step, sent)
-        reason = "" if explanation is None else f": {explanation.words}"
+        words = because(f"is {status} after unshelve", explanation)
         refused = explanation is None or target_was_refused(explanation)
-        return Look(State.FAILED, f"is {status} after unshelve{reason}", refused_target=refused)
+        return Look(State.FAILED, words, refused_target=refused)
 
     def _unshelved(self, host: str | None, status: str, vm_state: str, step: Step) -> Look:
         if vm_state == "error":

@@ -24,6 +24,9 @@ _WILL_NOT_CHANGE = frozenset(
 )
 
 GONE = Look(State.BLOCKED, "does not exist any more: deleted meanwhile")
+NO_ANSWER_YET = Look(State.MOVING, "no answer came: waiting to see whether nova took the request")
+NEVER_ARRIVED = Look(State.READY, "nova never got the request")
+"""Of a request without an answer that had the time to show an effect, and has shown none."""
 
 
 def left_alone(words: str) -> Look:
@@ -45,11 +48,25 @@ def running(server: Server) -> str:
     return "its guest does not run"
 
 
+def unanswered(sent: Sent, effect: str = "nova took the request") -> Look | None:
+    """What a request means that has shown no effect and had no answer; None when it was answered."""
+    if not sent.ambiguous:
+        return None
+    if sent.settled:
+        return NEVER_ARRIVED
+    return Look(State.MOVING, f"no answer came: waiting to see whether {effect}")
+
+
 def explained(view: View, step: Step, sent: Sent) -> Explanation | None:
     """Nova's own words for why the request failed, None when they are not known."""
     if not sent.request_id:
         return None
     return view.explain(step.subject_id, sent.request_id)
+
+
+def because(words: str, explanation: Explanation | None) -> str:
+    """The words, and Nova's own where it has some."""
+    return f"{words}: {explanation.words}" if explanation is not None and explanation.words else words
 
 
 def newest(migrations: tuple[Migration, ...], types: frozenset[str]) -> Migration | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from nodeops.cli.desk import Desk
-from nodeops.cli.task import Task
+from nodeops.cli.task import Task, looked_again
 from nodeops.engine.journal import RunInfo
 from nodeops.errors import FindingsError, NodeopsError
 from nodeops.gather.audit import gather_audit
@@ -55,23 +55,12 @@ class Audit(Task[AuditFacts]):
         judged = []
         for server in plan.servers:
             mine = [each for each in found if each.id == server.id and each.mending is not None]
-            steps = [each for each in results if each.subject_id == server.id]
             seen = facts.servers.get(server.id)
-            told = next((each.words for each in steps if each.words), "")
-            judged.append(
-                ServerResult(
-                    id=server.id,
-                    name=server.name,
-                    action=str(server.action),
-                    verdict=Verdict.LEFT if mine else Verdict.DONE,
-                    # An id that no server has is "on no host", which is not "gone meanwhile".
-                    target=seen.host if seen and seen.host else "-",
-                    reason=(told or mine[0].words) if mine else "",
-                    request_id=next((each.request_id for each in steps if each.request_id), ""),
-                    seconds=round(sum(each.seconds for each in steps), 3),
-                    attempts=max((each.attempts for each in steps), default=0),
-                )
-            )
+            told = next((each.words for each in results if each.subject_id == server.id and each.words), "")
+            verdict, reason = (Verdict.LEFT, told or mine[0].words) if mine else (Verdict.DONE, "")
+            # An id that no server has is "on no host", which is not "gone meanwhile".
+            at = seen.host if seen and seen.host else "-"
+            judged.append(looked_again(server, results, verdict, reason, at=at))
         left = [each for each in found if each.mending is None or each.id not in planned]
         return tuple(judged), (*left_findings(left, Level.ERROR), *_unseen(facts))
 

@@ -8,7 +8,7 @@ from nodeops import plan_file
 from nodeops.cli import refusal
 from nodeops.cli.desk import Desk
 from nodeops.cli.exit_codes import command_of
-from nodeops.cli.history import find_run
+from nodeops.cli.history import find_run, refuse_other_cloud
 from nodeops.cli.options import Manner
 from nodeops.cli.perform import Agreed, perform
 from nodeops.cli.present import Presenter
@@ -104,9 +104,5 @@ def resume_run(desk: Desk, name: str, manner: Manner) -> int:
             f"run {run.id} is {run.state}: there is nothing to go on with",
             hint=f"nodeops show {run.id} tells how it ended; {command_of(run.plan)} begins anew.",
         )
-    key = cloud_key(desk.world().identity())
-    if run.cloud != key:
-        raise UsageError(
-            f"run {run.id} is of {run.cloud}, this is {key}", hint="Choose its cloud with --os-cloud."
-        )
+    refuse_other_cloud(desk, run)
     return carry_out(desk, task_of(run.plan).answered(manner.confirm), manner)

@@ -10,6 +10,7 @@ import typer
 from nodeops.cli import options as o
 from nodeops.cli.bundle import bundled
 from nodeops.errors import UsageError
+from nodeops.rewriting import Bindings
 from nodeops.runbooks.options import MoveOptions
 from nodeops.runbooks.priority import Priority
 
@@ -43,12 +44,6 @@ failover_app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 class Method(StrEnum):
-    API = "api"
-    DATABASE = "database"
-
-
-class Bindings(StrEnum):
-    BOTH = "both"
     API = "api"
     DATABASE = "database"
 
@@ -131,18 +126,12 @@ def failover(
     move = _move_options(name, targets, allowed, pace)
     order = priorities(death.priority or ())
     if death.method is Method.DATABASE:
+        from nodeops.runbooks.rewrite_scene import RewriteOptions
+
+        bindings, keep, connector = database.bindings, database.keep_attachments, database.connector
+        rewrite = RewriteOptions(move, death.fenced_by, order, bindings, keep, connector)
         o.conduct(
-            ctx,
-            "failover-database",
-            asking.manner,
-            host=name,
-            options=move,
-            fenced_by=death.fenced_by,
-            priority=order,
-            bindings=str(database.bindings),
-            keep_attachments=database.keep_attachments,
-            connector=database.connector,
-            confirmed=death.confirm,
+            ctx, "failover-database", asking.manner, host=name, options=rewrite, confirmed=death.confirm
         )
     if database != Database():
         raise UsageError(

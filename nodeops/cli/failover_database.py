@@ -19,9 +19,8 @@ from nodeops.outcome import Outcome, ServerResult, StepResult
 from nodeops.plan import Action, Finding, Plan, Step, StepId, Verdict
 from nodeops.records import BindingRewrite, ServerRewrite
 from nodeops.report.figures import count
-from nodeops.rewriting import Bindings, RewriteFacts
+from nodeops.rewriting import RewriteFacts
 from nodeops.runbooks.options import MoveOptions
-from nodeops.runbooks.priority import Priority
 from nodeops.runbooks.rewrite import plan_rewrite
 from nodeops.runbooks.rewrite_scene import RewriteOptions, rewrite_options
 from nodeops.runbooks.rewrite_verify import judge_rewrite
@@ -36,59 +35,31 @@ class FailoverDatabase(Task[RewriteFacts]):
 
     runbook: ClassVar[str] = "failover-database"
     host: str
-    options: MoveOptions = field(default_factory=MoveOptions)
-    fenced_by: str = ""
-    priority: tuple[Priority, ...] = ()
-    bindings: str = Bindings.BOTH
-    keep_attachments: bool = False
-    connector: str = ""
+    options: RewriteOptions = field(default_factory=RewriteOptions)
     confirmed: str = ""
     """`HOST@DIGEST` from the command line."""
 
     @property
-    def rewrite(self) -> RewriteOptions:
-        return RewriteOptions(
-            move=self.options,
-            fenced_by=self.fenced_by,
-            priority=self.priority,
-            bindings=Bindings(self.bindings),
-            keep_attachments=self.keep_attachments,
-            connector=self.connector,
-        )
-
-    @property
     def target(self) -> str:
         """Raises `UsageError` when there is not exactly one."""
-        if len(self.options.to) != 1:
+        to = self.options.move.to
+        if len(to) != 1:
             raise UsageError(
-                f"--method database takes one target, {len(self.options.to)} were given",
+                f"--method database takes one target, {len(to)} were given",
                 hint="Say --to HOST: nothing chooses one here. nodeops status shows who has room.",
             )
-        if self.options.to[0] == self.host:
+        if to[0] == self.host:
             raise UsageError(f"--to {self.host} is the dead host itself", hint="Name another host.")
-        return self.options.to[0]
+        return to[0]
 
     @property
     def limits(self) -> MoveOptions:
         """There is one target: what may start at once on it is what may leave at once."""
-        return replace(self.options, inbound=self.options.parallel or 1)
-
-    @property
-    def leave_refused(self) -> bool:
-        return self.options.leave_refused
+        return replace(self.options.move, inbound=self.options.move.parallel or 1)
 
     @classmethod
     def of_plan(cls, plan: Plan) -> Self:
-        said = rewrite_options(plan)
-        return cls(
-            host=plan.host,
-            options=said.move,
-            fenced_by=said.fenced_by,
-            priority=said.priority,
-            bindings=said.bindings,
-            keep_attachments=said.keep_attachments,
-            connector=said.connector,
-        )
+        return cls(plan.host, rewrite_options(plan))
 
     def gather(self, desk: Desk, before: RunInfo | None) -> RewriteFacts:
         view, target = desk.world(), self.target
@@ -102,14 +73,14 @@ class FailoverDatabase(Task[RewriteFacts]):
             target,
             inquire(desk, self.host),
             host_settings(desk),
-            connector=connector_of(self.connector, target) if self.connector else None,
+            connector=connector_of(self.options.connector, target) if self.options.connector else None,
             earlier=earlier,
             sent=sent,
             also=[server.id for server in before.plan.servers] if before else (),
         )
 
     def plan(self, facts: RewriteFacts) -> Plan:
-        return plan_rewrite(facts, self.rewrite)
+        return plan_rewrite(facts, self.options)
 
     def judge(
         self, desk: Desk, plan: Plan, results: Sequence[StepResult]

@@ -43,10 +43,6 @@ class Failover(Task[FailoverFacts]):
     def limits(self) -> MoveOptions:
         return self.options.move
 
-    @property
-    def leave_refused(self) -> bool:
-        return self.options.move.leave_refused
-
     @classmethod
     def of_plan(cls, plan: Plan) -> Self:
         return cls(plan.host, failover_options(plan))

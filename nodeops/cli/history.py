@@ -5,7 +5,7 @@ from nodeops.cli.exit_codes import ending
 from nodeops.cli.output import Format, document, text
 from nodeops.cli.task import own_command, task_of
 from nodeops.engine.journal import Journal, RunInfo, RunState
-from nodeops.errors import UnknownRunError
+from nodeops.errors import UnknownRunError, UsageError
 from nodeops.outcome import Outcome
 from nodeops.report.console import line
 from nodeops.report.figures import duration, moment
@@ -13,6 +13,7 @@ from nodeops.report.json_view import run_document
 from nodeops.report.markdown_view import markdown_table, run_markdown
 from nodeops.report.outcome_view import OutcomeView
 from nodeops.report.status_view import RunLine, run_line_document, runs_table, steps_table
+from nodeops.runbooks.options import cloud_key
 
 LAST = "last"
 
@@ -25,6 +26,15 @@ def find_run(journal: Journal, name: str) -> RunInfo:
     if not newest:
         raise UnknownRunError("the journal holds no run", hint="nodeops drain HOST makes the first.")
     return newest[0]
+
+
+def refuse_other_cloud(desk: Desk, run: RunInfo) -> None:
+    """Raises `UsageError` for a run of a cloud that is not this one."""
+    key = cloud_key(desk.world().identity())
+    if run.cloud != key:
+        raise UsageError(
+            f"run {run.id} is of {run.cloud}, this is {key}", hint="Choose its cloud with --os-cloud."
+        )
 
 
 def list_runs(desk: Desk, host: str | None, number: int, output: Format) -> None:

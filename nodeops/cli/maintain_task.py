@@ -74,10 +74,6 @@ class Maintain(Task[MaintainFacts]):
     def limits(self) -> MoveOptions:
         return self.options.move
 
-    @property
-    def leave_refused(self) -> bool:
-        return self.options.move.leave_refused
-
     @classmethod
     def of_plan(cls, plan: Plan) -> Self:
         """Raises `UsageError` when its script is not what it was."""

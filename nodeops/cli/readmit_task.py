@@ -2,38 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from nodeops.cli.desk import Desk
-from nodeops.cli.tasks import MoveTask, host_settings, steps_sent
+from nodeops.cli.tasks import ReturnTask, host_settings, steps_sent
 from nodeops.engine.journal import RunInfo
 from nodeops.facts import ReadmitFacts, Server
 from nodeops.gather.failover import gather_readmit
 from nodeops.outcome import Outcome
 from nodeops.plan import Action, Plan, Verdict
 from nodeops.report.figures import count
-from nodeops.runbooks.options import cloud_key, options_of
 from nodeops.runbooks.readmit import plan_readmit
 
 
 @dataclass(frozen=True, slots=True)
-class Readmit(MoveTask[ReadmitFacts]):
+class Readmit(ReturnTask[ReadmitFacts]):
     """A host that is clean serves again."""
 
     runbook: ClassVar[str] = "readmit"
-    give_back: bool = False
-    force: bool = False
-
-    @classmethod
-    def of_plan(cls, plan: Plan) -> Self:
-        give_back, force = bool(plan.options.get("give_back")), bool(plan.options.get("force"))
-        return cls(plan.host, options_of(plan), give_back=give_back, force=force)
 
     def gather(self, desk: Desk, before: RunInfo | None) -> ReadmitFacts:
-        view, journal = desk.world(), desk.journal()
-        key = cloud_key(view.identity())
-        moved = journal.moved_away(key, self.host) if self.give_back else ()
-        facts = gather_readmit(view, self.host, moved, host_settings(desk), journal.learnt(key))
+        moved, learnt = self.past(desk)
+        facts = gather_readmit(desk.world(), self.host, moved, host_settings(desk), learnt)
         drain = replace(facts.drain, begun=steps_sent(desk, before))
         return replace(facts, drain=drain, guests=_guests(desk, self.host))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from nodeops.cli.desk import Desk
-from nodeops.cli.task import Task
+from nodeops.cli.task import Task, looked_again
 from nodeops.engine.journal import RunInfo
 from nodeops.errors import RefusedError
 from nodeops.facts import PowerState, Server
@@ -79,19 +79,8 @@ class Reattach(Task[ReattachFacts]):
             verdict, reason = _verdict(
                 planned.action, planned.state.get("vm_state"), server, wrong.get(planned.id, []), steps
             )
-            judged.append(
-                ServerResult(
-                    id=planned.id,
-                    name=planned.name,
-                    action=str(planned.action),
-                    verdict=verdict,
-                    target=server.host if server else None,
-                    reason=reason,
-                    request_id=next((each.request_id for each in steps if each.request_id), ""),
-                    seconds=round(sum(each.seconds for each in steps), 3),
-                    attempts=max((each.attempts for each in steps), default=0),
-                )
-            )
+            at = server.host if server else None
+            judged.append(looked_again(planned, results, verdict, reason, at=at))
         return tuple(judged), ()
 
     def question(self, plan: Plan) -> str:

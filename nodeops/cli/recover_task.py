@@ -83,10 +83,6 @@ class Recover(Task[RecoverFacts]):
     def limits(self) -> MoveOptions:
         return self.options.move
 
-    @property
-    def leave_refused(self) -> bool:
-        return self.options.move.leave_refused
-
     @classmethod
     def of_plan(cls, plan: Plan) -> Self:
         return cls(plan.host, recover_options(plan))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 from nodeops.cli.desk import Desk
-from nodeops.cli.task import Task
+from nodeops.cli.task import Task, looked_again
 from nodeops.engine.journal import RunInfo
 from nodeops.gather.states import gather_states
 from nodeops.outcome import Outcome, ServerResult, StepResult, StepState
@@ -89,19 +89,8 @@ class MendStates(Task[StatesFacts]):
         for planned in plan.servers:
             found, seen = left.get(planned.id), servers.get(planned.id)
             verdict, reason = _verdict(found, told.get(planned.id), busy=bool(seen and seen.task_state))
-            judged.append(
-                ServerResult(
-                    id=planned.id,
-                    name=planned.name,
-                    action=str(planned.action),
-                    verdict=verdict,
-                    target=seen.host if seen else None,
-                    reason=reason,
-                    request_id=next((r.request_id for r in results if r.subject_id == planned.id), ""),
-                    seconds=round(sum(r.seconds for r in results if r.subject_id == planned.id), 3),
-                    attempts=max((r.attempts for r in results if r.subject_id == planned.id), default=0),
-                )
-            )
+            at = seen.host if seen else None
+            judged.append(looked_again(planned, results, verdict, reason, at=at))
         mended = {planned.id for planned in plan.servers}
         others = [each for key, each in left.items() if key not in mended]
         return tuple(judged), tuple(left_findings(others, Level.ERROR))

@@ -10,12 +10,12 @@ from nodeops.actions.action import Action
 from nodeops.cli import ask
 from nodeops.cli.desk import Desk
 from nodeops.cli.exit_codes import ending
-from nodeops.engine.context import MoveLimits
 from nodeops.engine.journal import RunInfo
 from nodeops.errors import NodeopsError, UsageError
 from nodeops.outcome import Outcome, ServerResult, StepResult
-from nodeops.plan import Finding, Plan, Step
+from nodeops.plan import Finding, Plan, ServerPlan, Step, Verdict
 from nodeops.probing import Probe
+from nodeops.runbooks.options import MoveOptions
 
 Facts = TypeVar("Facts")
 
@@ -35,13 +35,13 @@ class Task(ABC, Generic[Facts]):
 
     @property
     @abstractmethod
-    def limits(self) -> MoveLimits:
+    def limits(self) -> MoveOptions:
         """What the executor keeps to."""
 
     @property
     def leave_refused(self) -> bool:
         """Whether to go on although some servers are refused."""
-        return False
+        return self.limits.leave_refused
 
     @classmethod
     @abstractmethod
@@ -105,6 +105,24 @@ class Task(ABC, Generic[Facts]):
     @abstractmethod
     def success(self, outcome: Outcome) -> str:
         """The sentence for a run in which all went well."""
+
+
+def looked_again(
+    planned: ServerPlan, results: Sequence[StepResult], verdict: Verdict, reason: str, *, at: str | None
+) -> ServerResult:
+    """One server as it was found after the run, with what its steps took; `at` is its host then."""
+    steps = [each for each in results if each.subject_id == planned.id]
+    return ServerResult(
+        id=planned.id,
+        name=planned.name,
+        action=str(planned.action),
+        verdict=verdict,
+        target=at,
+        reason=reason,
+        request_id=next((each.request_id for each in steps if each.request_id), ""),
+        seconds=round(sum(each.seconds for each in steps), 3),
+        attempts=max((each.attempts for each in steps), default=0),
+    )
 
 
 TASKS: Mapping[str, str] = {

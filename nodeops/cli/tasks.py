@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 from nodeops.cli.desk import Desk
 from nodeops.cli.task import Facts, Task
 from nodeops.engine.journal import RunInfo
-from nodeops.facts import DrainFacts, HostSettings, Server
+from nodeops.facts import DrainFacts, HostSettings, Learnt, Moved, Server
 from nodeops.gather import find_host, gather_drain, gather_evidence, gather_return
 from nodeops.outcome import Outcome, ServerResult, StepResult
 from nodeops.plan import Action, Finding, Plan, Step
@@ -31,10 +31,6 @@ class MoveTask(Task[Facts]):
     @property
     def limits(self) -> MoveOptions:
         return self.options
-
-    @property
-    def leave_refused(self) -> bool:
-        return self.options.leave_refused
 
     def judge(
         self, desk: Desk, plan: Plan, results: Sequence[StepResult]
@@ -91,28 +87,34 @@ class Drain(MoveTask[DrainFacts]):
 
 
 @dataclass(frozen=True, slots=True)
-class Undrain(MoveTask[DrainFacts]):
-    """A host back into service, and its servers back on it."""
+class ReturnTask(MoveTask[Facts]):
+    """What ways back into service have in common."""
 
-    runbook: ClassVar[str] = "undrain"
-    otherwise: ClassVar[str] = "enable it"
     give_back: bool = False
     force: bool = False
 
     @classmethod
     def of_plan(cls, plan: Plan) -> Self:
-        return cls(
-            plan.host,
-            options_of(plan),
-            give_back=bool(plan.options.get("give_back")),
-            force=bool(plan.options.get("force")),
-        )
+        give_back, force = bool(plan.options.get("give_back")), bool(plan.options.get("force"))
+        return cls(plan.host, options_of(plan), give_back=give_back, force=force)
+
+    def past(self, desk: Desk) -> tuple[Sequence[Moved], Learnt | None]:
+        """By the journal: what comes back, and how long live migrations take."""
+        journal, key = desk.journal(), cloud_key(desk.world().identity())
+        moved = journal.moved_away(key, self.host) if self.give_back else ()
+        return moved, journal.learnt(key)
+
+
+@dataclass(frozen=True, slots=True)
+class Undrain(ReturnTask[DrainFacts]):
+    """A host back into service, and its servers back on it."""
+
+    runbook: ClassVar[str] = "undrain"
+    otherwise: ClassVar[str] = "enable it"
 
     def gather(self, desk: Desk, before: RunInfo | None) -> DrainFacts:
-        view, journal = desk.world(), desk.journal()
-        key = cloud_key(view.identity())
-        moved = journal.moved_away(key, self.host) if self.give_back else ()
-        facts = gather_return(view, self.host, moved, host_settings(desk), journal.learnt(key))
+        moved, learnt = self.past(desk)
+        facts = gather_return(desk.world(), self.host, moved, host_settings(desk), learnt)
         return replace(facts, begun=steps_sent(desk, before))
 
     def living(self, facts: DrainFacts) -> Sequence[Server]:

@@ -47,7 +47,7 @@ def undo(
 
     with Desk.of(ctx) as desk:
         found = rewriting_run(desk, run)
-        task = Undo(found.host, found.id, leaving=leave_refused, confirmed=confirm)
+        task = Undo(found.host, found.id, confirmed=confirm)
         task = replace(task, options=replace(task.options, leave_refused=leave_refused))
         manner = o.Manner(dry_run, False, output, exit_code)
         raise typer.Exit(carry_out(desk, task, manner))

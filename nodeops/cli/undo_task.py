@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 from nodeops import undo_file
 from nodeops.cli.desk import Desk
 from nodeops.cli.failover_database import confirm_rows, steps_of_run
-from nodeops.cli.history import find_run
+from nodeops.cli.history import find_run, refuse_other_cloud
 from nodeops.cli.task import Task
 from nodeops.engine.journal import RunInfo
 from nodeops.errors import UsageError
@@ -16,7 +16,7 @@ from nodeops.outcome import Outcome, ServerResult, StepResult
 from nodeops.plan import Action, Finding, Plan, Verdict
 from nodeops.report.figures import count
 from nodeops.rewriting import UndoFacts
-from nodeops.runbooks.options import MoveOptions, cloud_key
+from nodeops.runbooks.options import MoveOptions
 from nodeops.runbooks.rewrite import RUNBOOK as REWRITE
 from nodeops.runbooks.rewrite_verify import judge_rewrite
 from nodeops.runbooks.undo import UndoOptions, plan_undo, undo_options
@@ -30,8 +30,6 @@ class Undo(Task[UndoFacts]):
     host: str
     run: str = ""
     """The one that is taken back."""
-    leaving: bool = False
-    """Put back the others although some cannot be."""
     confirmed: str = ""
     """`HOST@DIGEST` from the command line."""
     options: MoveOptions = field(default_factory=lambda: MoveOptions(canary=False, max_failures=None))
@@ -40,14 +38,10 @@ class Undo(Task[UndoFacts]):
     def limits(self) -> MoveOptions:
         return self.options
 
-    @property
-    def leave_refused(self) -> bool:
-        return self.leaving
-
     @classmethod
     def of_plan(cls, plan: Plan) -> Self:
         said = undo_options(plan)
-        return cls(plan.host, said.run, leaving=said.move.leave_refused, options=said.move)
+        return cls(plan.host, said.run, options=said.move)
 
     def gather(self, desk: Desk, before: RunInfo | None) -> UndoFacts:
         """Raises `UsageError` for a run that is no failover by the database, or of another cloud."""
@@ -97,11 +91,7 @@ def rewriting_run(desk: Desk, name: str) -> RunInfo:
             f"run {run.id} is a {run.runbook}: only a failover by the database can be undone",
             hint=f"nodeops show {run.id} tells what it did; what Nova moved is moved back by migrating it.",
         )
-    key = cloud_key(desk.world().identity())
-    if run.cloud != key:
-        raise UsageError(
-            f"run {run.id} is of {run.cloud}, this is {key}", hint="Choose its cloud with --os-cloud."
-        )
+    refuse_other_cloud(desk, run)
     return run
 
 

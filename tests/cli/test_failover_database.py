@@ -27,6 +27,7 @@ from nodeops.facts import HostSettings, Storage
 from nodeops.inventory import Inventory
 from nodeops.inventory.places import Place
 from nodeops.runbooks.options import MoveOptions
+from nodeops.runbooks.rewrite_scene import RewriteOptions
 from nodeops.senses import Power
 from tests.cli.test_conduct import FakeDesk, forget_owner
 from tests.fake_databases import SCHEMA, FakeRecords
@@ -35,7 +36,8 @@ from tests.fake_world import Crash, FakeWorld, FaultKind, small_cloud
 DRY = Manner(dry_run=True, output=Format.JSON)
 GO = Manner(yes=True, output=Format.JSON)
 MOVE = MoveOptions(allow=frozenset({"use-evacuate"}), to=("c02",), parallel=4, canary=False)
-TASK = FailoverDatabase("c01", MOVE)
+TASK = FailoverDatabase("c01", RewriteOptions(MOVE))
+LEAVING = MoveOptions(canary=False, max_failures=None, leave_refused=True)
 
 
 class DeskWithInventory(FakeDesk):
@@ -175,11 +177,11 @@ def test_another_schema_is_asked_for_by_name(
 def test_targets_that_are_none(desk: FakeDesk, world: FakeWorld) -> None:
     for to in ((), ("c02", "c03")):
         with pytest.raises(UsageError, match="takes one target"):
-            carry_out(desk, replace(TASK, options=replace(MOVE, to=to)), DRY)
+            carry_out(desk, replace(TASK, options=RewriteOptions(replace(MOVE, to=to))), DRY)
     with pytest.raises(UsageError, match="the dead host itself"):
-        carry_out(desk, replace(TASK, options=replace(MOVE, to=("c01",))), DRY)
+        carry_out(desk, replace(TASK, options=RewriteOptions(replace(MOVE, to=("c01",)))), DRY)
     with pytest.raises(UnknownHostError):
-        carry_out(desk, replace(TASK, options=replace(MOVE, to=("c09",))), DRY)
+        carry_out(desk, replace(TASK, options=RewriteOptions(replace(MOVE, to=("c09",)))), DRY)
     world.nova.hosts["c02"] = replace(world.nova.hosts["c02"], enabled=False)
     with pytest.raises(RefusedError):
         carry_out(desk, TASK, DRY)
@@ -188,7 +190,7 @@ def test_targets_that_are_none(desk: FakeDesk, world: FakeWorld) -> None:
 
 def test_what_nova_evacuates_is_refused(desk: FakeDesk) -> None:
     with pytest.raises(NeedsMoreRiskError) as raised:
-        carry_out(desk, replace(TASK, options=replace(MOVE, allow=frozenset())), DRY)
+        carry_out(desk, replace(TASK, options=RewriteOptions(replace(MOVE, allow=frozenset()))), DRY)
     assert "--allow use-evacuate" in raised.value.hint
 
 
@@ -256,7 +258,7 @@ def test_what_has_run_is_not_taken_back(
         carry_out(desk, Undo("c01", run.id), GO)
     classes = {server["name"]: server["class"] for server in told(capsys)["servers"]}
     assert classes == {"name-of-s01": "has-run", "name-of-s02": "has-run", "name-of-off": None}
-    leaving = Undo("c01", run.id, leaving=True)
+    leaving = Undo("c01", run.id, options=LEAVING)
     word = f"c01@{digest_of(desk, leaving, capsys)}"
     with pytest.raises(PartlyDoneError):
         carry_out(desk, replace(leaving, confirmed=word), GO)
@@ -271,7 +273,7 @@ def test_a_host_that_has_come_back_ends_it(
     for number in range(1, 4):
         world.nova.set_migration(number, status="completed")
     with pytest.raises(RefusedError):
-        carry_out(desk, Undo("c01", run.id, leaving=True), GO)
+        carry_out(desk, Undo("c01", run.id, options=LEAVING), GO)
     refusals = [each["refusals"][0]["class"] for each in told(capsys)["servers"]]
     assert set(refusals) == {"old-host-back"}
     assert set(hosts_of(world).values()) == {"c02"}
@@ -284,7 +286,7 @@ def test_a_lost_undo_file(
     for path in tmp_path.rglob("undo/*.json"):
         path.unlink()
     with pytest.raises(RefusedError):
-        carry_out(desk, Undo("c01", rewriting_run(desk, "last").id, leaving=True), GO)
+        carry_out(desk, Undo("c01", rewriting_run(desk, "last").id, options=LEAVING), GO)
     assert {each["class"] for each in told(capsys)["servers"]} == {"not-saved"}
 
 

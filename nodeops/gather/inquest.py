@@ -7,7 +7,8 @@ hangs must not hold up the others.
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from threading import Condition, Thread
+from multiprocessing import TimeoutError as NotInTimeError
+from multiprocessing.pool import ThreadPool
 from typing import Any
 
 from nodeops.errors import NodeopsError
@@ -32,35 +33,11 @@ class Patience:
     sleep: Callable[[float], None] = time.sleep
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class _Answers:
-    """What threads bring in; whoever waits is woken by each."""
-
-    told: Told
     found: dict[str, Any] = field(default_factory=dict)
     silent: dict[str, str] = field(default_factory=dict)
-    errors: list[BaseException] = field(default_factory=list)
-    changed: Condition = field(default_factory=Condition)
-    closed: bool = False
-
-    def bring(self, source: str, question: Callable[[], Any]) -> None:
-        try:
-            answer, why_not = question(), ""
-        except NodeopsError as error:
-            answer, why_not = None, error.message
-        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits for the answers
-            answer, why_not = None, "failed"
-            with self.changed:
-                self.errors.append(error)
-        with self.changed:
-            if self.closed:
-                return
-            if why_not:
-                self.silent[source] = why_not
-            else:
-                self.found[source] = answer
-            self.told(source, why_not)
-            self.changed.notify_all()
+    """Source -> why it could not be asked."""
 
 
 def gather_clues(
@@ -105,19 +82,33 @@ def gather_clues(
 
 
 def _asked_together(questions: Mapping[str, Callable[[], Any]], told: Told, limit: float) -> _Answers:
-    """Daemons, since one that hangs must not keep the program from ending."""
-    answers = _Answers(told)
-    for source, question in questions.items():
-        Thread(target=answers.bring, args=(source, question), name=f"ask {source}", daemon=True).start()
-    with answers.changed:
-        answers.changed.wait_for(
-            lambda: len(answers.found) + len(answers.silent) == len(questions), timeout=limit
-        )
-        answers.closed = True
+    """Raises what a question raises besides `NodeopsError`: that is a mistake, and no silence.
+
+    The threads of a pool are daemons, so that one that hangs does not keep the program from ending.
+    """
+    answers, end = _Answers(), time.monotonic() + limit
+
+    def ask(source: str) -> tuple[str, Any, str]:
+        try:
+            return source, questions[source](), ""
+        except NodeopsError as error:
+            return source, None, error.message
+
+    pool = ThreadPool(len(questions))
+    try:
+        coming = pool.imap_unordered(ask, questions)
+        for _ in questions:
+            source, answer, why_not = coming.next(max(end - time.monotonic(), 0.0))
+            if why_not:
+                answers.silent[source] = why_not
+            else:
+                answers.found[source] = answer
+            told(source, why_not)
+    except NotInTimeError:
         for source in questions.keys() - answers.found.keys() - answers.silent.keys():
             answers.silent[source] = f"no answer within {limit:.0f} s"
-    if answers.errors:
-        raise answers.errors[0]
+    finally:
+        pool.terminate()
     return answers
 
 

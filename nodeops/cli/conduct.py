@@ -36,6 +36,7 @@ def carry_out(desk: Desk, task: Task[Any], manner: Manner, *, approved: Plan | N
     if before and before.owner_alive and not manner.dry_run:
         raise refusal.held(f"host {before.host}", before)
     if before and before.runbook != task.runbook:
+        task.refuse_place_of(before)
         presenter.say(f"run {before.id} ({before.runbook}) was not finished; this command takes its place")
         before = None
     facts = task.gather(desk, before)

@@ -1,5 +1,7 @@
 """`nodeops drain` and `nodeops undrain`."""
 
+from typing import Annotated
+
 import typer
 
 from nodeops.cli import options as o
@@ -34,9 +36,10 @@ Examples:
 UNDRAIN = """Put a drained host back into service.
 
 The host is enabled again if nodeops disabled it; what someone else disabled
-stays so, unless you say --force. With --give-back the servers that the last
-drain moved away come back, in the state they had, with the same checks as in
-a drain; those that were moved, stopped or deleted since are left alone.
+stays so, unless you say --force; so does a host whose maintenance window is
+open. With --give-back the servers that the last drain moved away come back, in
+the state they had, with the same checks as in a drain; those that were moved,
+stopped or deleted since are left alone.
 
 The command waits until every move has ended and was checked. Running it again
 is safe: it finds what is still to be done, or nothing.
@@ -77,7 +80,13 @@ def undrain(
     pace: o.Pace,
     asking: o.Asking,
     give_back: o.GiveBack = False,
-    force: o.Force = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Enable the host although someone else disabled it, or its maintenance window is open.",
+        ),
+    ] = False,
 ) -> None:
     """Gather, plan, show, ask, run, verify, report."""
     name = o.one_host(ctx, host)

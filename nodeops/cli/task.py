@@ -94,6 +94,9 @@ class Task(ABC, Generic[Facts]):
         """SQL that the plan stands for, for who asks for a dry run."""
         return ()
 
+    def refuse_place_of(self, before: RunInfo) -> None:
+        """Raises `RefusedError` where it must not take the place of an unfinished run of another runbook."""
+
     def objection(self, plan: Plan) -> NodeopsError | None:  # noqa: ARG002 - for those that have one
         """Why this plan must not be run, besides refused servers and findings of level ERROR."""
         return None

@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 from nodeops.cli.desk import Desk
 from nodeops.cli.task import Facts, Task
 from nodeops.engine.journal import RunInfo
+from nodeops.errors import RefusedError
 from nodeops.facts import DrainFacts, HostSettings, Learnt, Moved, Server
 from nodeops.gather import find_host, gather_drain, gather_evidence, gather_return
 from nodeops.outcome import Outcome, ServerResult, StepResult
@@ -14,6 +15,7 @@ from nodeops.plan import Action, Finding, Plan, Step
 from nodeops.probing import Probe
 from nodeops.report.figures import count
 from nodeops.runbooks.drain import plan_drain, replace_target
+from nodeops.runbooks.maintain import RUNBOOK as MAINTAIN
 from nodeops.runbooks.options import MoveOptions, cloud_key, options_of
 from nodeops.runbooks.undrain import plan_undrain
 from nodeops.runbooks.verify import judge
@@ -111,6 +113,13 @@ class Undrain(ReturnTask[DrainFacts]):
 
     runbook: ClassVar[str] = "undrain"
     otherwise: ClassVar[str] = "enable it"
+
+    def refuse_place_of(self, before: RunInfo) -> None:
+        if before.runbook == MAINTAIN and not self.force:
+            raise RefusedError(
+                f"host {self.host}: its maintenance window is open: run {before.id} is not finished",
+                hint=f"nodeops resume {before.id} goes on with it; --force gives it up and enables the host.",
+            )
 
     def gather(self, desk: Desk, before: RunInfo | None) -> DrainFacts:
         moved, learnt = self.past(desk)

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import update
 
 from nodeops.cli.conduct import carry_out, resume_run
+from nodeops.cli.history import find_run
 from nodeops.cli.maintain_task import Maintain, go_on
 from nodeops.cli.options import Manner
 from nodeops.cli.output import Format
@@ -210,6 +211,23 @@ def test_finish_goes_on_without_the_work(site: Site) -> None:
     assert not site.c01.masked
     assert not site.disabled()
     assert set(site.hosts().values()) == {"c01"}
+
+
+def test_an_open_window_is_not_ended_by_an_undrain(site: Site) -> None:
+    site.machine.work_codes = [100]
+    with pytest.raises(WindowOpenError):
+        site.maintain()
+    site.bury()
+    with site.desk() as desk:
+        run = find_run(desk.journal(), "last")
+        for manner in (GO, DRY):
+            with pytest.raises(RefusedError, match=f"window is open: run {run.id}") as error:
+                carry_out(desk, Undrain("c01", MOVE), manner)
+            assert f"nodeops resume {run.id}" in error.value.hint
+        assert find_run(desk.journal(), "last").unfinished
+        assert site.disabled()
+        assert carry_out(desk, Undrain("c01", MOVE, force=True), GO) == 0
+    assert not site.disabled()
 
 
 def test_work_that_was_killed_by_a_boot_is_not_run_again(site: Site) -> None:

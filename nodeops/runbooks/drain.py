@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from nodeops.capacity import Demand, Group, place
 from nodeops.facts import DrainFacts, Resource, Server
-from nodeops.plan import Finding, Plan, Risk, Step
+from nodeops.plan import Finding, Plan, Step
 from nodeops.runbooks import findings
 from nodeops.runbooks.classify import concerned
-from nodeops.runbooks.estimate import SECONDS
+from nodeops.runbooks.host_steps import host_step
 from nodeops.runbooks.moves import Decision, Frame, assemble, classified_all, decide, groups_of
 from nodeops.runbooks.options import MoveOptions, options_json, options_of
 from nodeops.runbooks.scene import Scene
@@ -37,15 +37,7 @@ def _disable(scene: Scene) -> Step | None:
     host = scene.facts.host
     if not host.enabled:
         return None
-    return Step(
-        id=f"disable-service:{host.name}",
-        action="disable-service",
-        subject_id=host.name,
-        subject_name=host.name,
-        why="nothing new shall land on it",
-        risk=Risk.SAFE,
-        expected_seconds=SECONDS["disable-service"],
-    )
+    return host_step("disable-service", host.name, "nothing new shall land on it")
 
 
 def _findings(scene: Scene, decisions: list[Decision]) -> tuple[Finding, ...]:

@@ -25,10 +25,6 @@ WAIT_BUDGET = 3600.0
 EVACUATION_BUDGET = 900.0
 """An evacuation may have to fetch an image first; it cannot be aborted, and none that ends is given up."""
 SECONDS = {
-    "disable-service": 1.0,
-    "enable-service": 1.0,
-    "force-down": 1.0,
-    "lift-force-down": 1.0,
     "evacuate": 15.0,
     "confirm-resize": 3.0,
     "cold-migrate": 8.0,

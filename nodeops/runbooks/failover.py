@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nodeops.facts import FailoverFacts, Host, Inquest, Life, Resource, Server, Storage
-from nodeops.plan import Finding, Json, Level, Plan, Risk, Step
+from nodeops.plan import Finding, Json, Level, Plan, Step
 from nodeops.runbooks import findings
 from nodeops.runbooks.bonds import has_local_disk
 from nodeops.runbooks.classify import Classified
 from nodeops.runbooks.drain import another_target
-from nodeops.runbooks.estimate import SECONDS
+from nodeops.runbooks.host_steps import host_step
 from nodeops.runbooks.lost import lost
 from nodeops.runbooks.moves import Decision, Frame, assemble, decide
 from nodeops.runbooks.options import MoveOptions, options_json, options_of
@@ -144,25 +144,10 @@ def _of(members: Sequence[str], going: Mapping[str, str]) -> dict[str, str]:
 
 def _stand_down(host: Host) -> tuple[Step, ...]:
     """Nothing new lands on it, and Nova takes it for dead, also when its nova-compute comes back."""
-    disable = Step(
-        id=f"disable-service:{host.name}",
-        action="disable-service",
-        subject_id=host.name,
-        subject_name=host.name,
-        why="nothing new shall land on it, nor when it comes back",
-        risk=Risk.SAFE,
-        expected_seconds=SECONDS["disable-service"],
-    )
-    force = Step(
-        id=f"force-down:{host.name}",
-        action="force-down",
-        subject_id=host.name,
-        subject_name=host.name,
-        why="nova then evacuates from it, and holds it back until it is cleaned up",
-        risk=Risk.SAFE,
-        needs=(disable.id,) if host.enabled else (),
-        expected_seconds=SECONDS["force-down"],
-    )
+    why = "nothing new shall land on it, nor when it comes back"
+    disable = host_step("disable-service", host.name, why)
+    why = "nova then evacuates from it, and holds it back until it is cleaned up"
+    force = host_step("force-down", host.name, why, (disable.id,) if host.enabled else ())
     return (*((disable,) if host.enabled else ()), *(() if host.forced_down else (force,)))
 
 

@@ -1,10 +1,12 @@
 """The plan that cuts a host's power, and the check afterwards. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from nodeops.facts import Inquest, Life, Server
 from nodeops.outcome import StepResult, StepState
-from nodeops.plan import Finding, Level, Plan, Risk, Step, StepId
+from nodeops.plan import Finding, Level, Plan, Risk
+from nodeops.runbooks.host_steps import host_step
 
 SECONDS, BUDGET = 10.0, 120.0
 
@@ -13,22 +15,13 @@ def plan_fence(inquest: Inquest, servers: Sequence[Server], cloud: str) -> Plan:
     """One step, or none when the power is off already; what it costs is said as findings."""
     host, signs = inquest.host, inquest.signs
     off = any(sign.source == "power" and sign.life is Life.DEAD for sign in signs)
-    step = Step(
-        id=StepId(f"fence:{host}"),
-        action="fence",
-        subject_id=host,
-        subject_name=host,
-        why="powered off, nothing can run on it",
-        risk=Risk.FORCE,
-        expected_seconds=SECONDS,
-        budget_seconds=BUDGET,
-    )
+    step = host_step("fence", host, "powered off, nothing can run on it", expected=SECONDS, budget=BUDGET)
     return Plan(
         runbook="fence",
         host=host,
         cloud=cloud,
         options={},
-        steps=() if off else (step,),
+        steps=() if off else (replace(step, risk=Risk.FORCE),),
         servers=(),
         findings=() if off else tuple(_costs(inquest, servers)),
         expected_seconds=0.0 if off else SECONDS,

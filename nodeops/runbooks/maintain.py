@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from nodeops.actions.service import disabled_by_nodeops
 from nodeops.inventory.variables import ServiceManager
 from nodeops.machine import Before
 from nodeops.maintaining import MaintainFacts, Manners, Reset, Task, Times
 from nodeops.plan import Action, Finding, Json, Level, Plan, Risk, ServerPlan, Step
 from nodeops.runbooks.drain import plan_drain
-from nodeops.runbooks.estimate import SECONDS
+from nodeops.runbooks.host_steps import AT_ONCE, host_step, may_enable
 from nodeops.runbooks.maintain_home import HomeTrip, plan_home
 from nodeops.runbooks.options import MoveOptions, cloud_key, options_json, options_of
 from nodeops.runbooks.service import service_step
@@ -112,7 +111,7 @@ class _Window:
         disable: tuple[Step, ...] = ()
         enabling = f"enable-service:{self.host}" in self.facts.sent | self.facts.done
         if facts.host.enabled and not enabling and not self.options.manners.finish:
-            disable = (_plain("disable-service", self.host, "nothing new shall land on it", 1.0),)
+            disable = (_plain("disable-service", self.host, "nothing new shall land on it", AT_ONCE),)
         return Plan(RUNBOOK, self.host, cloud_key(facts.identity), {}, disable, servers)
 
     def home(self, base: Plan, needs: tuple[str, ...]) -> HomeTrip:
@@ -177,22 +176,14 @@ class _Window:
         step_id = f"work:{self.host}:{key}"
         known_bad = step_id in self.facts.failed - self.facts.unknown
         again = self.options.manners.again or known_bad
-        return Step(
-            id=step_id,
-            action="work",
-            subject_id=self.host,
-            subject_name=self.host,
-            why=f"runs there as root: {work_words(task)}",
-            risk=Risk.SAFE,
-            params={
-                "work": key,
-                "argv": [*task.argv],
-                "script_sha256": task.script_sha256,
-                "again": again,
-            },
-            expected_seconds=WORK_SECONDS,
-            budget_seconds=times.work,
-        )
+        why = f"runs there as root: {work_words(task)}"
+        params: dict[str, Json] = {
+            "work": key,
+            "argv": [*task.argv],
+            "script_sha256": task.script_sha256,
+            "again": again,
+        }
+        return replace(_plain("work", self.host, why, WORK_SECONDS, times.work), id=step_id, params=params)
 
     def _reset(self, reset: Reset, times: Times) -> Step:
         action = "reboot-host" if reset is Reset.REBOOT else "power-cycle-host"
@@ -223,9 +214,8 @@ class _Window:
 
     def _enable(self) -> Iterator[Step]:
         host, force = self.facts.drain.host, self.options.manners.force
-        ours = host.enabled or disabled_by_nodeops(host.disabled_reason)
-        if ours or force:
-            step = _plain("enable-service", self.host, "it may receive again", SECONDS["enable-service"])
+        if host.enabled or may_enable(host, force=force):
+            step = _plain("enable-service", self.host, "it may receive again", AT_ONCE)
             yield replace(step, params={"force": force}, gates=("host-up",))
 
     def _hooks(self, when: str, commands: Sequence[str], why: str) -> Iterator[Step]:
@@ -284,16 +274,7 @@ def work_words(task: Task) -> str:
 
 
 def _plain(action: str, host: str, why: str, expected: float, budget: float = 120.0) -> Step:
-    return Step(
-        id=f"{action}:{host}",
-        action=action,
-        subject_id=host,
-        subject_name=host,
-        why=why,
-        risk=Risk.SAFE,
-        expected_seconds=expected,
-        budget_seconds=budget,
-    )
+    return host_step(action, host, why, expected=expected, budget=budget)
 
 
 def json_of_before(before: Before) -> dict[str, Json]:

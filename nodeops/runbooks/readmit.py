@@ -5,13 +5,12 @@ is changed. What nobody could look at is a warning with the command to look by h
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from nodeops.actions.service import disabled_by_nodeops
 from nodeops.facts import Host, Migration, ReadmitFacts
-from nodeops.plan import Finding, Json, Level, Plan, Risk, Step
-from nodeops.runbooks.estimate import SECONDS
+from nodeops.plan import Finding, Json, Level, Plan, Step, StepId
+from nodeops.runbooks.host_steps import disabled_by_other, enable_step, host_step
 from nodeops.runbooks.moves import Frame, assemble
 from nodeops.runbooks.options import MoveOptions, options_json
 from nodeops.runbooks.scene import Scene
@@ -36,49 +35,22 @@ def plan_readmit(facts: ReadmitFacts, options: MoveOptions, *, force: bool = Fal
         runbook="readmit",
         options=options_json(options) | said,
         first=steps[-1] if steps else None,
-        findings=(*_questions(facts), *_disabled(host, force=force), *of_return(scene, decisions)),
+        findings=(*_questions(facts), *disabled_by_other(host, force=force), *of_return(scene, decisions)),
         ahead=steps[:-1],
     )
     return assemble(scene, decisions, frame)
 
 
 def _steps(host: Host, *, force: bool) -> Iterator[Step]:
-    lift = f"lift-force-down:{host.name}"
+    needs: tuple[StepId, ...] = ()
     if host.forced_down:
-        yield Step(
-            id=lift,
-            action="lift-force-down",
-            subject_id=host.name,
-            subject_name=host.name,
-            why="it is clean, and nova may believe its reports again",
-            risk=Risk.SAFE,
-            expected_seconds=SECONDS["lift-force-down"],
-        )
-    if not host.enabled and (force or disabled_by_nodeops(host.disabled_reason)):
-        yield Step(
-            id=f"enable-service:{host.name}",
-            action="enable-service",
-            subject_id=host.name,
-            subject_name=host.name,
-            why="it may receive again",
-            risk=Risk.SAFE,
-            params={"force": force},
-            needs=(lift,) if host.forced_down else (),
-            gates=("host-up",),
-            expected_seconds=SECONDS["enable-service"],
-        )
-
-
-def _disabled(host: Host, *, force: bool) -> Iterator[Finding]:
-    if host.enabled or force or disabled_by_nodeops(host.disabled_reason):
-        return
-    yield Finding(
-        Level.ERROR,
-        "host-disabled-by-other",
-        f"{host.name} was disabled by somebody else: {host.disabled_reason or 'no reason given'}",
-        "Ask them, or enable it all the same with --force.",
-        host.name,
-    )
+        why = "it is clean, and nova may believe its reports again"
+        lift = host_step("lift-force-down", host.name, why)
+        needs = (lift.id,)
+        yield lift
+    enable = enable_step(host, needs, force=force)
+    if enable is not None:
+        yield replace(enable, gates=("host-up",))
 
 
 def _questions(facts: ReadmitFacts) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from nodeops.rewriting import RewriteFacts
 from nodeops.runbooks import estimate
 from nodeops.runbooks.classes import Bar, refusals
 from nodeops.runbooks.failover import FailoverOptions, death
+from nodeops.runbooks.host_steps import host_step
 from nodeops.runbooks.options import cloud_key
 from nodeops.runbooks.rewrite_checks import bars_of_hosts, bars_of_server
 from nodeops.runbooks.rewrite_scene import (
@@ -24,9 +25,10 @@ from nodeops.runbooks.rewrite_scene import (
     host_bound,
     rewrite_json,
 )
-from nodeops.runbooks.rewrite_steps import SECONDS, rest_of, steps_of
+from nodeops.runbooks.rewrite_steps import rest_of, steps_of
 
 RUNBOOK = "failover-database"
+SAVE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,29 +200,17 @@ def _ahead(scene: RewriteScene, going: Sequence[Decision]) -> tuple[Step, ...]:
     found = []
     if host.enabled:
         why = "nothing new shall land on it, nor when it comes back"
-        found.append(_host_step(scene, "disable-service", why, ()))
+        found.append(host_step("disable-service", host.name, why))
     if not host.forced_down:
         why = "nova then holds it for dead, and holds it back until it is cleaned up"
-        found.append(_host_step(scene, "force-down", why, tuple(step.id for step in found)))
+        found.append(host_step("force-down", host.name, why, tuple(step.id for step in found)))
     why = "what is changed can be put back only by what is on disk before"
-    save = _host_step(scene, "save-images", why, tuple(step.id for step in found[-1:]))
+    save = host_step(
+        "save-images", host.name, why, tuple(step.id for step in found[-1:]), expected=SAVE_SECONDS
+    )
     servers = sorted(each.server.id for each in going)
     cloud = cloud_key(scene.facts.identity)
     return (*found, replace(save, params={"servers": [*servers], "cloud": cloud}))
-
-
-def _host_step(scene: RewriteScene, action: str, why: str, needs: tuple[str, ...]) -> Step:
-    name = scene.facts.host.name
-    return Step(
-        id=f"{action}:{name}",
-        action=action,
-        subject_id=name,
-        subject_name=name,
-        why=why,
-        risk=Risk.SAFE,
-        needs=needs,
-        expected_seconds=SECONDS[action],
-    )
 
 
 # -- the plan's words and figures

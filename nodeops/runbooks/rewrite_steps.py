@@ -13,9 +13,6 @@ from nodeops.runbooks.options import cloud_key
 from nodeops.runbooks.rewrite_scene import RUNS_AGAIN, RewriteScene
 
 SECONDS: Mapping[str, float] = {
-    "disable-service": 1.0,
-    "force-down": 1.0,
-    "save-images": 2.0,
     "rewrite-allocation": 0.3,
     "rewrite-records": 0.2,
     "rewrite-bindings": 0.2,

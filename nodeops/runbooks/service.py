@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from nodeops.machine import Service
-from nodeops.plan import Finding, Level, Plan, Risk, Step
+from nodeops.plan import Finding, Level, Plan, Step
+from nodeops.runbooks.host_steps import host_step
 
 RUNBOOK = "service"
 START_SECONDS, START_BUDGET = 10.0, 90.0
@@ -33,16 +34,13 @@ def stop_budget(service: Service | None) -> float:
 
 def service_step(action: str, host: str, service: Service | None, needs: tuple[str, ...] = ()) -> Step:
     starts = action == "start-compute"
-    return Step(
-        id=f"{action}:{host}",
-        action=action,
-        subject_id=host,
-        subject_name=host,
-        why=WHY[action],
-        risk=Risk.SAFE,
-        needs=needs,
-        expected_seconds=START_SECONDS if starts else STOP_SECONDS,
-        budget_seconds=START_BUDGET if starts else stop_budget(service),
+    return host_step(
+        action,
+        host,
+        WHY[action],
+        needs,
+        expected=START_SECONDS if starts else STOP_SECONDS,
+        budget=START_BUDGET if starts else stop_budget(service),
     )
 
 

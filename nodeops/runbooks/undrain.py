@@ -7,13 +7,12 @@ was moved, stopped or deleted since is somebody's decision, and is left alone wi
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from nodeops.actions.service import disabled_by_nodeops
-from nodeops.facts import DrainFacts, Host, Moved, Server
-from nodeops.plan import Action, Finding, Json, Level, Plan, Risk, Step
+from nodeops.facts import DrainFacts, Moved, Server
+from nodeops.plan import Action, Finding, Json, Level, Plan
 from nodeops.runbooks import findings
 from nodeops.runbooks.bonds import Way
 from nodeops.runbooks.classify import Classified
-from nodeops.runbooks.estimate import SECONDS
+from nodeops.runbooks.host_steps import disabled_by_other, enable_step
 from nodeops.runbooks.moves import Decision, Frame, assemble, classified_all, decide
 from nodeops.runbooks.options import MoveOptions, options_json
 from nodeops.runbooks.scene import Scene
@@ -31,7 +30,7 @@ def plan_undrain(facts: DrainFacts, options: MoveOptions, *, force: bool = False
     frame = Frame(
         runbook="undrain",
         options=options_json(options) | said,
-        first=_enable(facts.host, force=force),
+        first=enable_step(facts.host, force=force),
         findings=tuple(_findings(scene, decisions, force=force)),
     )
     return assemble(scene, decisions, frame)
@@ -84,34 +83,11 @@ def _left_alone(server: Server, why: str) -> Decision:
     return Decision(nothing, (), left_alone=why)
 
 
-def _enable(host: Host, *, force: bool) -> Step | None:
-    """Only what nodeops disabled, or what it is forced to."""
-    if host.enabled or not (force or disabled_by_nodeops(host.disabled_reason)):
-        return None
-    return Step(
-        id=f"enable-service:{host.name}",
-        action="enable-service",
-        subject_id=host.name,
-        subject_name=host.name,
-        why="it may receive again",
-        risk=Risk.SAFE,
-        params={"force": force},
-        expected_seconds=SECONDS["enable-service"],
-    )
-
-
 def _findings(scene: Scene, decisions: list[Decision], *, force: bool) -> Iterator[Finding]:
     host = scene.facts.host
     if scene.facts.moved:
         yield from findings.of_dead_host(host)
-    if not host.enabled and not force and not disabled_by_nodeops(host.disabled_reason):
-        yield Finding(
-            Level.ERROR,
-            "host-disabled-by-other",
-            f"{host.name} was disabled by somebody else: {host.disabled_reason or 'no reason given'}",
-            "Ask them, or enable it all the same with --force.",
-            host.name,
-        )
+    yield from disabled_by_other(host, force=force)
     yield from of_return(scene, decisions)
 
 

@@ -223,19 +223,17 @@ class RecordsView(Protocol):
         """The source's servers (or only these, wherever they are); names are compared exactly."""
         ...
 
-    def server_record(
-        self, server_id: str, near: str, *, volumes: bool = True, bindings: bool = True
-    ) -> ServerRecord | None:
-        """One server, fresh, in the cell of the host `near`; None when it is deleted.
+    def server_records(
+        self, server_ids: Sequence[str], near: str, *, volumes: bool = True, bindings: bool = True
+    ) -> Mapping[str, ServerRecord]:
+        """Those servers, fresh, in the cell of the host `near`, by id; without those that are deleted.
 
         Without `volumes` or `bindings` those are not asked for and empty.
         """
         ...
 
-    def tombstones(self, source: str) -> tuple[TombstoneRecord, ...]: ...
-
-    def tombstone(self, uuid: str, source: str) -> TombstoneRecord | None:
-        """One of them, fresh."""
+    def tombstones(self, source: str, uuids: Sequence[str] | None = None) -> tuple[TombstoneRecord, ...]:
+        """Of evacuations from this host, newest first; all of them, or those with such a uuid."""
         ...
 
     def images(self, server_ids: Sequence[str], near: str) -> Mapping[str, Images]:

@@ -66,29 +66,24 @@ class FakeRecords:
             tombstones=self.tombstones(source),
         )
 
-    def server_record(
-        self, server_id: str, near: str, *, volumes: bool = True, bindings: bool = True
-    ) -> ServerRecord | None:
+    def server_records(
+        self, server_ids: Sequence[str], near: str, *, volumes: bool = True, bindings: bool = True
+    ) -> Mapping[str, ServerRecord]:
         self._node(near)
-        server = self.nova.servers.get(server_id)
-        if server is None:
-            return None
-        record = self._server(server)
-        return replace(
-            record,
-            volumes=record.volumes if volumes else (),
-            bindings=record.bindings if bindings else (),
-        )
+        found = [self._server(self.nova.servers[each]) for each in server_ids if each in self.nova.servers]
+        return {
+            each.id: replace(
+                each, volumes=each.volumes if volumes else (), bindings=each.bindings if bindings else ()
+            )
+            for each in found
+        }
 
-    def tombstones(self, source: str) -> tuple[TombstoneRecord, ...]:
+    def tombstones(self, source: str, uuids: Sequence[str] | None = None) -> tuple[TombstoneRecord, ...]:
         return tuple(
             TombstoneRecord(m.uuid, m.server_id, m.source, m.target or "", m.status)
             for m in self.nova.migrations
-            if m.type == "evacuation" and m.source == source
+            if m.type == "evacuation" and m.source == source and (uuids is None or m.uuid in uuids)
         )
-
-    def tombstone(self, uuid: str, source: str) -> TombstoneRecord | None:
-        return next((each for each in self.tombstones(source) if each.uuid == uuid), None)
 
     def images(self, server_ids: Sequence[str], near: str) -> Mapping[str, Images]:
         self._node(near)

@@ -1,5 +1,6 @@
 """The contract of an action: how one kind of change is looked at and made."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -96,6 +97,15 @@ class AtOnce(Protocol):
 
     @property
     def takes_effect_at_once(self) -> bool: ...
+
+
+@runtime_checkable
+class LooksAtMany(Protocol):
+    """An action that looks at many steps at the price of one."""
+
+    def look_at_many(self, view: View, looks: Sequence[tuple[Step, Sent | None]]) -> Sequence[Look]:
+        """What `look` says of each of them, in their order; raises where any of them cannot be looked at."""
+        ...
 
 
 @runtime_checkable

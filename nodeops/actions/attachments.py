@@ -152,7 +152,8 @@ def _look(view: View, step: Step, sent: Sent | None, ways: _Ways) -> Look:
 
 def _volumes(view: View, step: Step) -> list[Volume] | None:
     """None when the server is gone."""
-    record = view.records.server_record(step.subject_id, str(step.params["near"]), bindings=False)
+    found = view.records.server_records([step.subject_id], str(step.params["near"]), bindings=False)
+    record = found.get(step.subject_id)
     if record is None:
         return None
     current = {each.mapping_id: each.attachment_id for each in record.volumes}

@@ -16,7 +16,7 @@ from typing import cast
 
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.allocation import ready_or_failed
-from nodeops.actions.rewrite_records import images_of, of_database
+from nodeops.actions.rewrite_records import by_near, images_of, of_database
 from nodeops.actions.subject import GONE, left_alone
 from nodeops.errors import ApiError
 from nodeops.plan import Step
@@ -39,7 +39,14 @@ class RewriteBindings:
     takes_effect_at_once: bool = True
 
     def look(self, view: View, step: Step, sent: Sent | None) -> Look:
-        record = _record(view, step)
+        return self.look_at_many(view, [(step, sent)])[0]
+
+    def look_at_many(self, view: View, looks: Sequence[tuple[Step, Sent | None]]) -> list[Look]:
+        records = _records(view, [step for step, _ in looks])
+        return [self._judged(records.get(step.subject_id), step, sent) for step, sent in looks]
+
+    @staticmethod
+    def _judged(record: ServerRecord | None, step: Step, sent: Sent | None) -> Look:
         if record is None:
             return GONE
         rewrite = binding_rewrite_of(step)
@@ -65,7 +72,14 @@ class RestoreBindings:
     takes_effect_at_once: bool = True
 
     def look(self, view: View, step: Step, sent: Sent | None) -> Look:
-        record = _record(view, step)
+        return self.look_at_many(view, [(step, sent)])[0]
+
+    def look_at_many(self, view: View, looks: Sequence[tuple[Step, Sent | None]]) -> list[Look]:
+        records = _records(view, [step for step, _ in looks])
+        return [self._judged(records.get(step.subject_id), step, sent) for step, sent in looks]
+
+    @staticmethod
+    def _judged(record: ServerRecord | None, step: Step, sent: Sent | None) -> Look:
         if record is None:
             return GONE
         rewrite = binding_rewrite_of(step)
@@ -78,7 +92,7 @@ class RestoreBindings:
 
     def act(self, world: World, step: Step) -> str:
         """A port without a host was just being bound by Neutron: its row is on the target again first."""
-        rewrite, record = binding_rewrite_of(step), _record(world, step)
+        rewrite, record = binding_rewrite_of(step), _records(world, [step]).get(step.subject_id)
         for binding in _active(record, rewrite) if record else ():
             if not binding.host:
                 world.bind_port(binding.port_id, rewrite.target)
@@ -89,8 +103,11 @@ class RestoreBindings:
         return of_database(error)
 
 
-def _record(view: View, step: Step) -> ServerRecord | None:
-    return view.records.server_record(step.subject_id, str(step.params["near"]), volumes=False)
+def _records(view: View, steps: Sequence[Step]) -> dict[str, ServerRecord]:
+    found: dict[str, ServerRecord] = {}
+    for near, those in by_near(steps).items():
+        found |= view.records.server_records([step.subject_id for step in those], near, volumes=False)
+    return found
 
 
 def _active(record: ServerRecord, rewrite: BindingRewrite) -> list[BindingRecord]:

@@ -10,7 +10,7 @@ One transaction, made only where the row is as expected. A repeated write is see
 which the plan derives from the row itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -40,12 +40,19 @@ class RewriteRecords:
     takes_effect_at_once: bool = True
 
     def look(self, view: View, step: Step, sent: Sent | None) -> Look:
-        near, rewrite = str(step.params["near"]), rewrite_of(step)
-        record = view.records.server_record(step.subject_id, near, volumes=False, bindings=False)
+        return self.look_at_many(view, [(step, sent)])[0]
+
+    def look_at_many(self, view: View, looks: Sequence[tuple[Step, Sent | None]]) -> list[Look]:
+        rows = Rows.of(view, [step for step, _ in looks])
+        return [self._judged(rows, step, sent) for step, sent in looks]
+
+    @staticmethod
+    def _judged(rows: "Rows", step: Step, sent: Sent | None) -> Look:
+        record, rewrite = rows.servers.get(step.subject_id), rewrite_of(step)
         if record is None:
             return GONE
         if is_there(record, rewrite.changed):
-            if tombstone_of(view, near, rewrite) is not None:
+            if rows.tombstone(rewrite) is not None:
                 return Look(State.DONE, f"its row is on {record.host}")
             return left_alone(f"its row is on {record.host}, and not by this rewrite")
         odd = changed_since(record, rewrite.expected)
@@ -67,11 +74,18 @@ class RestoreRecords:
     takes_effect_at_once: bool = True
 
     def look(self, view: View, step: Step, sent: Sent | None) -> Look:
-        near, rewrite = str(step.params["near"]), rewrite_of(step)
-        record = view.records.server_record(step.subject_id, near, volumes=False, bindings=False)
+        return self.look_at_many(view, [(step, sent)])[0]
+
+    def look_at_many(self, view: View, looks: Sequence[tuple[Step, Sent | None]]) -> list[Look]:
+        rows = Rows.of(view, [step for step, _ in looks])
+        return [self._judged(rows, step, sent) for step, sent in looks]
+
+    @staticmethod
+    def _judged(rows: "Rows", step: Step, sent: Sent | None) -> Look:
+        record, rewrite = rows.servers.get(step.subject_id), rewrite_of(step)
         if record is None:
             return GONE
-        tombstone = tombstone_of(view, near, rewrite)
+        tombstone = rows.tombstone(rewrite)
         if not is_there(record, rewrite.changed):
             if record.host == rewrite.expected["host"] and (
                 tombstone is None or tombstone.status == "failed"
@@ -80,7 +94,7 @@ class RestoreRecords:
             return left_alone(f"its row is on {record.host} ({record.vm_state})")
         if tombstone is None or tombstone.status != "done":
             status = "gone" if tombstone is None else tombstone.status
-            return left_alone(f"its tombstone is {status}: {near} has removed its copy")
+            return left_alone(f"its tombstone is {status}: {step.params['near']} has removed its copy")
         if record.task_state is not None:
             return left_alone(f"is busy: {record.task_state}")
         return ready_or_failed(sent, UNCHANGED)
@@ -97,6 +111,39 @@ class RestoreRecords:
 UNCHANGED = "its row is unchanged"
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What the database says of the servers of some steps."""
+
+    servers: Mapping[str, ServerRecord]
+    tombstones: Mapping[str, TombstoneRecord]
+    """By uuid."""
+
+    @classmethod
+    def of(cls, view: View, steps: Sequence[Step]) -> "Rows":
+        """In two queries for each host whose cell is asked."""
+        servers: dict[str, ServerRecord] = {}
+        tombstones: dict[str, TombstoneRecord] = {}
+        for near, those in by_near(steps).items():
+            ids = [step.subject_id for step in those]
+            servers |= view.records.server_records(ids, near, volumes=False, bindings=False)
+            ours = [str(rewrite_of(step).tombstone["uuid"]) for step in those]
+            tombstones |= {each.uuid: each for each in view.records.tombstones(near, ours)}
+        return cls(servers, tombstones)
+
+    def tombstone(self, rewrite: ServerRewrite) -> TombstoneRecord | None:
+        """The one this rewrite wrote."""
+        return self.tombstones.get(str(rewrite.tombstone["uuid"]))
+
+
+def by_near(steps: Sequence[Step]) -> dict[str, list[Step]]:
+    """The steps by the host in whose cell they are."""
+    found: dict[str, list[Step]] = {}
+    for step in steps:
+        found.setdefault(str(step.params["near"]), []).append(step)
+    return found
+
+
 def is_there(record: ServerRecord, changed: Mapping[str, Any]) -> bool:
     """Whether the row names the host and the node of the rewrite."""
     return [record.host, record.node] == [changed["host"], changed["node"]]
@@ -106,11 +153,6 @@ def changed_since(record: ServerRecord, expected: Mapping[str, Any]) -> str:
     """What of the row is not as the rewrite expects it, in words; empty when all is."""
     odd = [name for name in COMPARED if name in expected and getattr(record, name) != expected[name]]
     return ", ".join(f"{name} is {getattr(record, name)} and was {expected[name]}" for name in odd)
-
-
-def tombstone_of(view: View, near: str, rewrite: ServerRewrite) -> TombstoneRecord | None:
-    """The one this rewrite wrote."""
-    return view.records.tombstone(str(rewrite.tombstone["uuid"]), near)
 
 
 def of_database(error: ApiError) -> Look:

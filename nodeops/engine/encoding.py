@@ -5,7 +5,7 @@ Unlike a plan file, which is checked against its digest, the journal trusts what
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from nodeops.blackout import Blackout, Way
@@ -25,7 +25,12 @@ from nodeops.plan import (
 
 
 def encode(value: Plan | Step | ServerPlan | ServerResult | Finding) -> str:
-    return json.dumps(asdict(value), separators=(",", ":"), sort_keys=True)
+    return json.dumps(value, default=_fields, separators=(",", ":"), sort_keys=True)
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """One level of a dataclass: `asdict` copies all that is below it, most of what a journal costs."""
+    return {each.name: getattr(value, each.name) for each in fields(value)}
 
 
 def decode_plan(text: str) -> Plan:

@@ -5,11 +5,12 @@ Each write is fenced by the lock and on disk when it returns.
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, select, update
+from sqlalchemy import Connection, Engine, Row, Table, Update, bindparam, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from nodeops.engine import schema
@@ -77,13 +78,15 @@ class RunRecord:
         """
         with self._fenced() as connection:
             known = {row.step_id: row for row in connection.execute(self._of(schema.steps))}
+            new = []
             for position, step in enumerate(plan.steps):
                 row = known.get(step.id)
                 if row is None:
-                    values = {"run_id": self.id, "step_id": step.id, "position": position}
-                    connection.execute(insert(schema.steps).values(**values, **_fresh(step)))
+                    place = {"run_id": self.id, "step_id": step.id, "position": position}
+                    new.append(place | _fresh(step))
                 elif row.state not in {StepState.SENT, StepState.UNKNOWN}:
                     self._update_step(connection, step.id, **_fresh(step))
+            _insert_all(connection, schema.steps, new)
             self._write_servers(connection, plan)
 
     def start_heartbeat(self) -> None:
@@ -210,20 +213,22 @@ class RunRecord:
 
     def _write_servers(self, connection: Connection, plan: Plan) -> None:
         known = {row.server_id for row in connection.execute(self._of(schema.servers))}
+        new = []
         for position, server in enumerate(plan.servers, start=len(known)):
             text = encode(server)
             if server.id in known:
                 self._update_server(connection, server.id, plan=text)
                 continue
-            connection.execute(
-                insert(schema.servers).values(
-                    run_id=self.id,
-                    server_id=server.id,
-                    position=position,
-                    plan=text,
-                    before_image=json.dumps(dict(server.state)),
-                )
+            new.append(
+                {
+                    "run_id": self.id,
+                    "server_id": server.id,
+                    "position": position,
+                    "plan": text,
+                    "before_image": json.dumps(dict(server.state)),
+                }
             )
+        _insert_all(connection, schema.servers, new)
 
     def _write_results(self, connection: Connection, outcome: Outcome) -> None:
         for result in outcome.servers:
@@ -238,9 +243,7 @@ class RunRecord:
         connection.execute(update(schema.runs).where(schema.runs.c.id == self.id).values(**values))
 
     def _update_step(self, connection: Connection, step_id: StepId, **values: Any) -> None:
-        table = schema.steps
-        where = (table.c.run_id == self.id, table.c.step_id == step_id)
-        connection.execute(update(table).where(*where).values(**values))
+        connection.execute(_step_update(frozenset(values)), {"of_run": self.id, "of_step": step_id} | values)
 
     def _update_server(self, connection: Connection, server_id: str, **values: Any) -> None:
         table = schema.servers
@@ -251,7 +254,7 @@ class RunRecord:
         self, connection: Connection, kind: str, step_id: str, words: str, request_id: str = ""
     ) -> None:
         values = {"run_id": self.id, "at": self._now(), "kind": kind, "step_id": step_id}
-        connection.execute(insert(schema.events).values(**values, request_id=request_id, words=words))
+        connection.execute(_NEW_EVENT, {**values, "request_id": request_id, "words": words})
 
     @contextlib.contextmanager
     def _fenced(self) -> Iterator[Connection]:
@@ -294,6 +297,22 @@ def read_steps(connection: Connection, run_id: str) -> dict[StepId, StepRow]:
     order = (table.c.sent_at.is_(None), table.c.sent_at, table.c.position)
     rows = connection.execute(select(table).where(table.c.run_id == run_id).order_by(*order))
     return {row.step_id: _step_row(row) for row in rows}
+
+
+_NEW_EVENT = insert(schema.events)
+
+
+@cache
+def _step_update(names: frozenset[str]) -> Update:
+    """Of these columns; put together once, since a run has thousands of them."""
+    table = schema.steps
+    where = (table.c.run_id == bindparam("of_run"), table.c.step_id == bindparam("of_step"))
+    return update(table).where(*where).values({name: bindparam(name) for name in names})
+
+
+def _insert_all(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        connection.execute(insert(table), rows)
 
 
 def _fresh(step: Step) -> dict[str, Any]:

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from http import HTTPStatus
+from typing import TypeAlias
 
-from nodeops.actions.action import AtOnce, Look, Remembers, State
+from nodeops.actions.action import Action, AtOnce, Look, LooksAtMany, Remembers, Sent, State
 from nodeops.engine.board import Moving
 from nodeops.engine.context import CANNOT_ASK, Context
 from nodeops.errors import ApiError, AuthenticationError, SshError
 from nodeops.events import StepSent
 from nodeops.outcome import StepState
-from nodeops.plan import Step
+from nodeops.plan import Step, StepId
 
 GATE_SECONDS = 600.0
 """How long a closed gate, or an API that takes no request, is waited for."""
@@ -22,13 +23,22 @@ _NOT_TAKEN = frozenset({None, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_U
 """Answers that say the request was never looked at; None is a connection that was never made."""
 
 
+LookError: TypeAlias = ApiError | AuthenticationError
+"""Why a look found nothing."""
+
+
 def begin(context: Context, steps: Sequence[Step]) -> None:
     """Send the steps, or settle them without: done already, somebody else's, to be tried later.
 
     More than one only of those that take effect at once: a kill between two of them leaves all of them `sent`
     in the journal, and looks settle which were made.
     """
-    ready = [found for step in steps if (found := _ready(context, step)) is not None]
+    looked = _looks(context, [(step, None) for step in steps])
+    ready = [
+        found
+        for step, look in zip(steps, looked, strict=True)
+        if (found := _ready(context, step, look)) is not None
+    ]
     if not ready or context.blind:
         return
     together = context.record.together if len(ready) > 1 else nullcontext
@@ -40,15 +50,44 @@ def begin(context: Context, steps: Sequence[Step]) -> None:
         if _is_trouble(answers[-1]):
             break
     with together():
-        for moving, answer in zip(attempts, answers, strict=False):
-            _answered(context, moving, answer)
+        taken = [
+            moving
+            for moving, answer in zip(attempts, answers, strict=False)
+            if _taken(context, moving, answer)
+        ]
+        _settle(context, taken)
         for moving in attempts[len(answers) :]:
             context.not_taken(moving.step, "not sent: the one before it had no answer", NOT_TAKEN_SECONDS)
 
 
-def _ready(context: Context, step: Step) -> Step | None:
+def _looks(context: Context, looks: Sequence[tuple[Step, Sent | None]]) -> list[Look | LookError]:
+    """What is found of each step, or why nothing is."""
+    found: dict[StepId, Look | LookError] = {}
+    for name in dict.fromkeys(step.action for step, _ in looks):
+        those = [(step, sent) for step, sent in looks if step.action == name]
+        action = context.action(those[0][0])
+        many: Sequence[Look | LookError]
+        if isinstance(action, LooksAtMany) and len(those) > 1:
+            try:
+                many = action.look_at_many(context.snapshot, those)
+            except CANNOT_ASK as error:
+                many = [error] * len(those)
+        else:
+            many = [_look(context, action, step, sent) for step, sent in those]
+        found.update((step.id, look) for (step, _), look in zip(those, many, strict=True))
+    return [found[step.id] for step, _ in looks]
+
+
+def _look(context: Context, action: Action, step: Step, sent: Sent | None) -> Look | LookError:
+    try:
+        return action.look(context.snapshot, step, sent)
+    except CANNOT_ASK as error:
+        return error
+
+
+def _ready(context: Context, step: Step, look: Look | LookError) -> Step | None:
     """The step with what must be known of the world before it; None when it is not to be sent now."""
-    if not _is_ready(context, step):
+    if not _is_ready(context, step, look):
         return None
     action = context.action(step)
     if not isinstance(action, Remembers):
@@ -60,13 +99,11 @@ def _ready(context: Context, step: Step) -> Step | None:
         return None
 
 
-def _is_ready(context: Context, step: Step) -> bool:
-    """Whether a look and the gates let it be sent; what they say otherwise is seen to."""
-    try:
-        look = context.action(step).look(context.snapshot, step, None)
-    except CANNOT_ASK as error:
-        context.failed_to_look(error)
-        _wait(context, step, f"cannot be looked at: {error}", GATE_SECONDS)
+def _is_ready(context: Context, step: Step, look: Look | LookError) -> bool:
+    """Whether what was found and the gates let it be sent; what they say otherwise is seen to."""
+    if not isinstance(look, Look):
+        context.failed_to_look(look)
+        _wait(context, step, f"cannot be looked at: {look}", GATE_SECONDS)
         return False
     context.answered()
     if look.state is State.READY:
@@ -139,30 +176,36 @@ def _is_trouble(answer: str | ApiError | AuthenticationError) -> bool:
     return isinstance(answer, AuthenticationError)
 
 
-def _answered(context: Context, moving: Moving, answer: str | ApiError | AuthenticationError) -> None:
-    """An answer that did not come is settled by looking only."""
+def _taken(context: Context, moving: Moving, answer: str | ApiError | AuthenticationError) -> bool:
+    """Whether the request was taken; an answer that did not come is settled by looking only."""
     step = moving.step
     if not isinstance(answer, str):
         _refused(context, step, answer, moving)
-        return
+        return False
     moving.ambiguous, moving.request_id = False, answer
     context.no_wait(step)
     context.board.request_ids[step.id] = answer
     context.board.moving[step.id] = moving
     context.snapshot.forget_host(step.subject_id)
     context.listener(StepSent(step, answer, moving.attempt, context.now()))
-    if not (isinstance(context.action(step), AtOnce) and _seen_done(context, moving)):
-        context.record.answered(step, answer)
+    return True
 
 
-def _seen_done(context: Context, moving: Moving) -> bool:
-    try:
-        look = context.action(moving.step).look(context.snapshot, moving.step, moving.sent(context.now()))
-    except CANNOT_ASK:
-        return False
-    if look.state is State.DONE:
-        context.end(moving, StepState.DONE, look.words)
-    return look.state is State.DONE
+def _settle(context: Context, taken: Sequence[Moving]) -> None:
+    """Write down what was taken; what took effect at once has come to its end."""
+    at_once = [each for each in taken if isinstance(context.action(each.step), AtOnce)]
+    looked = _looks(context, [(each.step, each.sent(context.now())) for each in at_once])
+    done = {
+        moving.step.id: look
+        for moving, look in zip(at_once, looked, strict=True)
+        if isinstance(look, Look) and look.state is State.DONE
+    }
+    for moving in taken:
+        look = done.get(moving.step.id)
+        if look is None:
+            context.record.answered(moving.step, moving.request_id)
+        else:
+            context.end(moving, StepState.DONE, look.words)
 
 
 def _refused(context: Context, step: Step, error: ApiError | AuthenticationError, moving: Moving) -> None:

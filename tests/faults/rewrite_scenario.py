@@ -88,8 +88,7 @@ def picture(nova: FakeNova) -> dict[str, Any]:
     ports = {port.server_id: (port.host, port.vif_type) for port in nova.neutron.ports()}
     found: dict[str, Any] = {}
     for server in nova.servers.values():
-        record = FakeRecords(nova).server_record(server.id, "c01")
-        assert record is not None
+        record = FakeRecords(nova).server_records([server.id], "c01")[server.id]
         attachments = sorted(each.id for each in world.attachments_of([server.id]))
         named = sorted(each.attachment_id or "" for each in record.volumes)
         found[server.id] = (

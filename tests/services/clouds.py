@@ -288,9 +288,7 @@ class Cloud:
         return self.records.host_records(source, target)
 
     def server(self, server_id: str) -> ServerRecord:
-        found = self.records.server_record(server_id, "c01")
-        assert found is not None
-        return found
+        return self.records.server_records([server_id], "c01")[server_id]
 
     def rewrite_of(self, server_id: str) -> ServerRewrite:
         records, record = self.host_records(), self.server(server_id)

@@ -235,22 +235,20 @@ def _volume(row: Any) -> VolumeRecord:
     )
 
 
-def tombstones(link: Link, source: str) -> tuple[TombstoneRecord, ...]:
-    """Evacuations whose source is exactly this host, newest first."""
-    table = link.table("migrations")
-    query = _evacuations(table).where(table.c.source_compute == source).order_by(table.c.id.desc())
-    return tuple(_tombstone(row) for row in link.read(query) if row.source_compute == source)
-
-
-def tombstone(link: Link, uuid: str, source: str) -> TombstoneRecord | None:
-    """The one with that uuid."""
+def tombstones(link: Link, source: str, uuids: Sequence[str] | None = None) -> tuple[TombstoneRecord, ...]:
+    """Evacuations whose source is exactly this host, newest first; all, or those with such a uuid."""
 
     def question() -> Select[Any]:
         table = link.table("migrations")
-        return _evacuations(table).where(table.c.uuid.in_(IDS))
+        return _evacuations(table).where(table.c.uuid.in_(IDS)).order_by(table.c.id.desc())
 
-    rows = link.ask("tombstone", question, [uuid])
-    return next((_tombstone(row) for row in rows if row.source_compute == source), None)
+    if uuids is None:
+        table = link.table("migrations")
+        query = _evacuations(table).where(table.c.source_compute == source).order_by(table.c.id.desc())
+        rows = link.read(query)
+    else:
+        rows = link.ask("tombstones", question, uuids)
+    return tuple(_tombstone(row) for row in rows if row.source_compute == source)
 
 
 def _evacuations(table: Table) -> Select[Any]:

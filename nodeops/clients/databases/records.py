@@ -103,27 +103,23 @@ class DatabaseRecords:
             tombstones=nova.tombstones(link, source),
         )
 
-    def server_record(
-        self, server_id: str, near: str, *, volumes: bool = True, bindings: bool = True
-    ) -> ServerRecord | None:
-        """Its row, volumes and bindings; what does not change by itself is left at its default."""
-        link = self._nova(near)
-        rows = nova.rows_of(link, [server_id])
-        if not rows:
-            return None
+    def server_records(
+        self, server_ids: Sequence[str], near: str, *, volumes: bool = True, bindings: bool = True
+    ) -> Mapping[str, ServerRecord]:
+        """Their rows, volumes and bindings; what does not change by itself is left at its default."""
+        link, cell = self._nova(near), self._cell(near)
         network = self._neutron(near) if bindings else None
-        return nova.server_record(
-            rows[0],
-            self._cell(near),
-            volumes=nova.volumes_of(link, [server_id]).get(server_id, ()) if volumes else (),
-            bindings=neutron.bindings_of(network, [server_id]).get(server_id, ()) if network else (),
-        )
+        attached = nova.volumes_of(link, server_ids) if volumes else {}
+        bound = neutron.bindings_of(network, server_ids) if network else {}
+        return {
+            row.uuid: nova.server_record(
+                row, cell, volumes=attached.get(row.uuid, ()), bindings=bound.get(row.uuid, ())
+            )
+            for row in nova.rows_of(link, server_ids)
+        }
 
-    def tombstones(self, source: str) -> tuple[TombstoneRecord, ...]:
-        return nova.tombstones(self._nova(source), source)
-
-    def tombstone(self, uuid: str, source: str) -> TombstoneRecord | None:
-        return nova.tombstone(self._nova(source), uuid, source)
+    def tombstones(self, source: str, uuids: Sequence[str] | None = None) -> tuple[TombstoneRecord, ...]:
+        return nova.tombstones(self._nova(source), source, uuids)
 
     def images(self, server_ids: Sequence[str], near: str) -> Mapping[str, Images]:
         link, network = self._nova(near), self._neutron(near)

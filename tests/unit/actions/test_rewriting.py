@@ -104,6 +104,21 @@ def test_a_row_that_is_not_as_planned(world: FakeWorld, plan: Plan) -> None:
     assert "not by this rewrite" in look(RewriteRecords(), world, of).words
 
 
+@pytest.mark.parametrize("action", [RewriteRecords(), RewriteBindings()], ids=lambda each: each.name)
+def test_many_are_seen_as_each_of_them_alone(
+    world: FakeWorld, plan: Plan, action: RewriteRecords | RewriteBindings
+) -> None:
+    steps = [each for each in plan.steps if each.action == action.name]
+    assert len(steps) > 1
+    action.act(world, steps[0])
+    for sent in (None, UNSURE, ANSWERED):
+        alone = [action.look(world, each, sent) for each in steps]
+        asked = len(world.calls)
+        assert action.look_at_many(world, [(each, sent) for each in steps]) == alone
+        assert len(world.calls) - asked <= 2
+    assert action.look(world, steps[0], None).state is State.DONE
+
+
 def test_what_a_database_says(plan: Plan) -> None:
     of = step(plan, "rewrite-records:runs")
     assert not RewriteRecords().refused(of, RecordsChangedError("row changed")).retry

@@ -163,5 +163,5 @@ def test_unfinished_migrations_are_asked_for_by_status(cloud: Cloud, script: Scr
 
 def test_without_databases_every_question_is_refused_in_words(cloud: Cloud) -> None:
     with pytest.raises(ConfigurationError, match="no address is configured") as caught:
-        cloud.records.server_record("s1", "c01")
+        cloud.records.server_records(["s1"], "c01")
     assert "NODEOPS_NOVA_DATABASE" in caught.value.hint

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from nodeops.errors import ApiError, AuthenticationError
+from nodeops.gather.rewrite import gather_rewrite
 from nodeops.outcome import StepState
 from nodeops.plan import Step
+from nodeops.runbooks.rewrite import plan_rewrite
 from nodeops.world import View
+from tests.fake_databases import FakeRecords
 from tests.fake_world import FakeNova, FakeWorld, small_cloud
+from tests.faults.rewrite_scenario import DEAD, OPTIONS, SHARED, dead_host
 from tests.unit.engine.plans import cold, drain, live
 from tests.unit.engine.runs import Run
 
@@ -92,6 +96,27 @@ def test_a_policy_that_forbids_is_not_asked_again(tmp_path: Path) -> None:
     result = run.result(run.go(drain(live("s01"))), "live-migrate:s01")
     assert (result.state, result.attempts, result.request_id) == (StepState.FAILED, 1, "req-no")
     assert len(world.named("live_migrate")) == 1
+
+
+def test_nothing_is_sent_while_many_cannot_be_looked_at(tmp_path: Path) -> None:
+    nova = dead_host("runs", "off")
+    world = FakeWorld(nova, databases=FakeRecords(nova))
+    planned = plan_rewrite(gather_rewrite(world, "c01", "c02", DEAD, SHARED), OPTIONS)
+    steps = [replace(each, needs=()) for each in planned.steps if each.action == "rewrite-records"]
+    answers_at, asked = nova.clock.now() + 40, len(world.calls)
+
+    def silent(name: str, arguments: tuple[object, ...]) -> None:
+        if name == "server_records" and nova.clock.now() < answers_at:
+            raise ApiError("the database does not answer")
+
+    world.before.append(silent)
+    run = Run(world, tmp_path)
+    execution = run.go(drain(*steps))
+    assert {run.result(execution, each.id).state for each in steps} == {StepState.DONE}
+    written = [each.at for each in world.calls[asked:] if each.name == "rewrite_server"]
+    assert len(written) == len(steps) > 1
+    assert min(written) >= answers_at
+    assert "cannot be looked at: the database does not answer" in run.notes()
 
 
 def test_a_server_error_may_have_had_its_effect(tmp_path: Path) -> None:

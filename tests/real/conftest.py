@@ -10,6 +10,7 @@ import pytest
 from nodeops.lab.catalogue import connect
 from nodeops.lab.layout import read_layout
 from tests.lab.bed import NODEOPS, Bed
+from tests.real.guests import serves
 
 HOSTS = 2
 
@@ -38,12 +39,21 @@ def real_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def bed(real_root: Path, tmp_path: Path) -> Bed:
-    """The lab with every host in service and no server of another test.
+    """The lab with every host in service and no server of another test."""
+    return made_whole(real_root, tmp_path)
 
-    With NODEOPS_TEST_REAL_SHARED it is left as it is: others use its other hosts.
-    """
-    layout = read_layout(real_root)
-    bed = Bed(real_root, tmp_path, layout, connect(layout, direct=True))
+
+@pytest.fixture(scope="module")
+def lasting_bed(real_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Bed:
+    """The same, once for all tests of a file."""
+    return made_whole(real_root, tmp_path_factory.mktemp("lasting"))
+
+
+def made_whole(root: Path, state: Path) -> Bed:
+    """With NODEOPS_TEST_REAL_SHARED it is left as it is: others use its other hosts."""
+    layout = read_layout(root)
+    bed = Bed(root, state, layout, connect(layout, direct=True))
     if not os.environ.get("NODEOPS_TEST_REAL_SHARED"):
         bed.whole()
+        bed.until(lambda: all(serves(bed, host) for host in bed.services()))
     return bed

@@ -23,6 +23,12 @@ def on_host(bed: Bed, host: str, command: str) -> str:
     return hosts.run(hosts.find(bed.layout, host), command)
 
 
+def serves(bed: Bed, host: str) -> bool:
+    """Whether it takes servers: its nova-compute is up, and its network agent, which binds their ports."""
+    agents = list(bed.cloud.network.agents(host=host))
+    return bed.service(host)["state"] == "up" and bool(agents) and all(agent.is_alive for agent in agents)
+
+
 def console(bed: Bed, name: str) -> str:
     server = bed.servers()[name]["id"]
     answer = bed.cloud.compute.post(f"/servers/{server}/action", json={"os-getConsoleOutput": {}})
@@ -111,17 +117,19 @@ def second_copy(bed: Bed, server_id: str, runs_on: str, host: str) -> None:
     assert server_id in on_host(bed, host, "virsh list --uuid"), told
 
 
-def hold_compute(bed: Bed, host: str) -> None:
-    """Of a host without power: its nova-compute will not run when it boots, until `release_compute`."""
+@contextmanager
+def without_compute(bed: Bed, host: str) -> Iterator[None]:
+    """Boot a host that is off; its nova-compute starts only at the end of this context, whatever happens."""
     etc = hosts.find(bed.layout, host).upper / "etc"
     drop_in = etc / "systemd" / "system" / "nova-compute.service.d" / "hold.conf"
     drop_in.parent.mkdir(parents=True, exist_ok=True)
     drop_in.write_text("[Unit]\nConditionPathExists=!/etc/nova/hold\n")
     (etc / "nova" / "hold").touch()
-
-
-def release_compute(bed: Bed, host: str) -> None:
-    on_host(bed, host, "rm /etc/nova/hold; systemctl start nova-compute")
+    assert bed.lab("start", host).code == 0
+    try:
+        yield
+    finally:
+        on_host(bed, host, "rm /etc/nova/hold; systemctl start nova-compute")
 
 
 def reached(bed: Bed) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import base64
 import json
 import shlex
+import socket
 import time
 from typing import Any
 
@@ -10,6 +11,9 @@ from tests.lab.bed import Bed
 from tests.real.guests import on_host
 
 HOOK = "/sbin/fsfreeze-hook"
+PORT, PATIENCE = 7777, 90
+UNTIL_LET_GO = f"timeout {PATIENCE} nc -l -p {PORT} >/dev/null; true"
+"""For a hook: it waits until `let_go`, however slow the machine is, and no longer than this."""
 SECONDS = 30.0
 
 
@@ -38,6 +42,22 @@ def inside(bed: Bed, host: str, server_id: str, script: str) -> str:
             return base64.b64decode(state.get("out-data", "")).decode()
         time.sleep(0.3)
     raise AssertionError(f"{script!r} did not end in the guest")
+
+
+def let_go(bed: Bed, server_id: str) -> None:
+    """End a hook that waits, once it does."""
+    server = bed.cloud.compute.get(f"/servers/{server_id}").json()["server"]
+    ((first, *_),) = server["addresses"].values()
+    where = (first["addr"], PORT)
+
+    def heard() -> bool:
+        try:
+            socket.create_connection(where, timeout=5).close()
+        except OSError:
+            return False
+        return True
+
+    bed.comes(heard, PATIENCE)
 
 
 def set_hook(bed: Bed, host: str, server_id: str, on_freeze: str) -> None:

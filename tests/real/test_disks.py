@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab.bed import Bed, kill
-from tests.real.guests import await_guest, on_host
-from tests.real.test_inspect import known, nodeops
+from tests.real.guests import await_guest, on_host, reached, slow_network
+from tests.real.test_inspect import nodeops
 
 HOST = os.environ.get("NODEOPS_TEST_REAL_HOST", "c01")
 OTHER = os.environ.get("NODEOPS_TEST_REAL_OTHER", "c02")
@@ -66,9 +66,10 @@ def test_a_salvage_that_is_killed_goes_on_and_has_every_checksum(bed: Bed, saved
     bed.act(name, {"os-stop": None})
     bed.until(lambda: bed.servers()[name]["status"] == "SHUTOFF")
     words = ("disks", HOST, "--salvage", f"{OTHER}:{saved}", "--yes")
-    process = bed.start(*words, **known(bed))
-    bed.until(lambda: ".nodeops-part" in on_host(bed, OTHER, f"find {saved}"))
-    kill(process)
+    with slow_network(bed, HOST):
+        process = bed.start(*words, **reached(bed))
+        bed.until(lambda: on_host(bed, OTHER, f"find {saved} -type f") != "")
+        kill(process)
     assert nodeops(bed, *words).code == 0
     uuid = bed.servers()[name]["id"]
     checked = on_host(bed, OTHER, f"cd {saved} && sha256sum -c SHA256SUMS")

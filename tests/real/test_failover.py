@@ -1,7 +1,7 @@
 """A real host dies and comes back, and old copies of its guests try to run a second time."""
 
 from tests.lab.bed import Bed, Result
-from tests.real.guests import await_guest, boots, hold_compute, on_host, reached, release_compute, second_copy
+from tests.real.guests import await_guest, boots, on_host, reached, second_copy, without_compute
 
 LOCK = "write lock"
 
@@ -40,20 +40,18 @@ def test_saved_once_and_never_run_twice(bed: Bed) -> None:
         bed.until(lambda name=name: boots(bed, name) == 2)  # type: ignore[misc]
 
     # the host is back without its nova-compute, and an old copy is started; no lock of QEMU is in its way
-    hold_compute(bed, "c01")
-    assert bed.lab("start", "c01").code == 0
-    second = ids[names[0]]
-    second_copy(bed, second, "c02", "c01")
-    state = bed.run("states", "c01", "-o", "json", **reached(bed))
-    assert {each["id"]: each["class"] for each in state.json["findings"]}[second] == "two-guests"
-    not_yet = bed.run("readmit", "c01", "--yes", "-o", "json", **reached(bed))
-    assert not_yet.code == 5, not_yet.err
-    assert {"guests-left"} <= {each["code"] for each in not_yet.json["findings"]}
-    assert bed.service("c01")["forced_down"]
+    with without_compute(bed, "c01"):
+        second = ids[names[0]]
+        second_copy(bed, second, "c02", "c01")
+        state = bed.run("states", "c01", "-o", "json", **reached(bed))
+        assert {each["id"]: each["class"] for each in state.json["findings"]}[second] == "two-guests"
+        not_yet = bed.run("readmit", "c01", "--yes", "-o", "json", **reached(bed))
+        assert not_yet.code == 5, not_yet.err
+        assert {"guests-left"} <= {each["code"] for each in not_yet.json["findings"]}
+        assert bed.service("c01")["forced_down"]
+        on_host(bed, "c01", f"virsh destroy {second}")
 
     # nova-compute removes the old copies as it starts; then the host serves again
-    on_host(bed, "c01", f"virsh destroy {second}")
-    release_compute(bed, "c01")
     bed.until(lambda: on_host(bed, "c01", "virsh list --all --name").strip() == "")
     bed.until(lambda: bed.run("readmit", "c01", "--dry-run", **reached(bed)).code == 0)
     readmitted = bed.run("readmit", "c01", "--yes", "-o", "json", **reached(bed))

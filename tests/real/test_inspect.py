@@ -10,20 +10,15 @@ from pathlib import Path
 import pytest
 
 from tests.lab.bed import NODEOPS, Bed, Result
-from tests.real.guests import await_guest, boots, counted, on_host
+from tests.real.guests import await_guest, boots, counted, on_host, reached
 
 HOST = os.environ.get("NODEOPS_TEST_REAL_HOST", "c01")
 """Of a lab that others use too: the host that is ours."""
 AGREED = ("--consent", "the tests", "--yes")
 
 
-def known(bed: Bed) -> dict[str, str]:
-    """Where the hosts are."""
-    return {"NODEOPS_INVENTORY": str(bed.root / "inventory.ini")}
-
-
 def nodeops(bed: Bed, *words: str) -> Result:
-    return bed.run(*words, **known(bed))
+    return bed.run(*words, **reached(bed))
 
 
 def left(bed: Bed) -> str:
@@ -57,11 +52,13 @@ def looking(bed: Bed, name: str, *more: str) -> Iterator["subprocess.Popen[str]"
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=bed.environment(**known(bed)),
+        env=bed.environment(**reached(bed)),
     ) as process:
-        bed.until(lambda: "/fs/" in left(bed))
-        yield process
-        process.kill()
+        try:
+            bed.until(lambda: "/fs/" in left(bed))
+            yield process
+        finally:
+            process.kill()
 
 
 def tell(process: "subprocess.Popen[str]", line: str) -> None:

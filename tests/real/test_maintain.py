@@ -12,7 +12,7 @@ import pytest
 
 from tests.docs.commands_in import ROOT, commands_in
 from tests.lab.bed import Bed, Result, kill
-from tests.real.guests import await_guest, boots, counted, on_host
+from tests.real.guests import await_guest, boots, counted, on_host, reached
 
 HOST = os.environ.get("NODEOPS_TEST_HOST", "c01")
 GUESTS = int(os.environ.get("NODEOPS_TEST_GUESTS", "1"))
@@ -21,16 +21,14 @@ SECONDS = 900.0
 PROOF = "/root/proof"
 BOOT = "cat /proc/sys/kernel/random/boot_id"
 CONF = "/etc/nova/nova.conf"
-
-
-def inventory(bed: Bed) -> dict[str, str]:
-    """The lab's own: how to log in to its hosts."""
-    return {"NODEOPS_INVENTORY": str(bed.root / "inventory.ini")}
+INSTANCES = "/var/lib/nova/instances"
+EMPTIED = f"grep -q '^full {INSTANCES} ' /proc/mounts && umount {INSTANCES}"
+"""Takes the small disk away that `test_a_full_disk...` lays over the instances path."""
 
 
 def nodeops(bed: Bed, *arguments: str, **more: str) -> Result:
     """As `bed.run`, with the time that a window takes."""
-    process = bed.start(*arguments, **(inventory(bed) | more))
+    process = bed.start(*arguments, **(reached(bed) | more))
     out, err = process.communicate(timeout=SECONDS)
     return Result(process.returncode, out, err)
 
@@ -60,7 +58,7 @@ def host(bed: Bed) -> Iterator[str]:
         f"rm -rf {PROOF} {PROOF}.end /var/lib/nodeops; cp -n {CONF} {CONF}.kept; chmod 644 {CONF}.kept",
     )
     yield HOST
-    on_host(bed, HOST, f"cp {CONF}.kept {CONF}")
+    on_host(bed, HOST, f"cp {CONF}.kept {CONF}; {EMPTIED}")
     if bed.service(HOST)["status"] == "disabled" or "inactive" in state_of(bed):
         nodeops(bed, "maintain", HOST, "--yes", "--finish", "--force")
     bed.until(lambda: bed.service(HOST)["status"] == "enabled")
@@ -113,7 +111,7 @@ def killed_at(bed: Bed, phases: Sequence[str], *arguments: str) -> int | None:
 
     None when it came to its end without one of them.
     """
-    process = bed.start(*arguments, **inventory(bed))
+    process = bed.start(*arguments, **reached(bed))
     assert process.stderr is not None
     for line in process.stderr:
         found = [at for at, phase in enumerate(phases) if re.search(phase, line)]
@@ -165,7 +163,7 @@ def test_killed_in_every_phase_it_goes_on_and_does_nothing_twice(bed: Bed, host:
 def test_work_outlives_a_connection_that_is_lost(bed: Bed, host: str) -> None:
     work = f"sleep 10; echo done > {PROOF}"
     command = ("maintain", host, "--yes", "--", "sh", "-c", work)
-    process = bed.start(*command, **inventory(bed))
+    process = bed.start(*command, **reached(bed))
     assert process.stderr is not None
     cut = False
     for line in process.stderr:
@@ -199,16 +197,15 @@ def test_a_nova_compute_that_cannot_reach_the_bus_stays_out_of_service(bed: Bed,
 
 
 def test_a_full_disk_keeps_it_out_of_service(bed: Bed, host: str) -> None:
-    path = "/var/lib/nova/instances"
     fill = (
-        f"mount -t tmpfs -o size=2m,mode=777 full {path}"
-        f" && dd if=/dev/zero of={path}/full bs=1M count=3 2>/dev/null; true"
+        f"mount -t tmpfs -o size=2m,mode=777 full {INSTANCES}"
+        f" && dd if=/dev/zero of={INSTANCES}/full bs=1M count=3 2>/dev/null; true"
     )
     done = maintain(bed, "--ready-time", "40s", "--", "sh", "-c", fill)
     assert done.code == 10, done.err
     assert "instances path" in done.err
     assert bed.service(host)["status"] == "disabled"
-    on_host(bed, host, f"umount {path}")
+    on_host(bed, host, EMPTIED)
     assert maintain(bed, "--finish").code == 0
 
 

@@ -1,7 +1,7 @@
 """Drains on real hosts in which a host dies, and the two sides of one that does not."""
 
 from tests.lab.bed import Bed
-from tests.real.guests import await_guest, boots, copying, counted, on_host, reached, slow_network
+from tests.real.guests import await_guest, boots, copying, counted, on_host, reached, serves, slow_network
 
 
 def test_blackouts_are_measured_on_the_way_out_and_back(bed: Bed) -> None:
@@ -44,7 +44,7 @@ def test_the_target_dies_in_mid_migration_and_the_guest_lives_on(bed: Bed) -> No
     assert server in on_host(bed, "c01", "virsh list --uuid")
 
     assert bed.lab("start", "c02").code == 0
-    bed.until(lambda: bed.service("c02")["state"] == "up")
+    bed.until(lambda: serves(bed, "c02"))
     again = bed.run("drain", "c01", "--yes", "-o", "json", **reached(bed))
     assert again.code == 0, again.err
     assert bed.hosts_of([name]) == {name: "c02"}

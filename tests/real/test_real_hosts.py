@@ -37,6 +37,8 @@ def test_states_and_moves_of_one_guest(bed: Bed) -> None:
     bed.act(name, {"createImage": {"name": f"{name}-image"}})
     bed.until(lambda: bed.servers()[name]["OS-EXT-STS:task_state"] is None)
     bed.until(lambda: any(i.status == "active" for i in bed.cloud.image.images(name=f"{name}-image")))
+    for image in bed.cloud.image.images(name=f"{name}-image"):
+        bed.cloud.image.delete_image(image.id)
     assert "FSFREEZE freeze" in console(bed, name)
     assert "FSFREEZE thaw" in console(bed, name)
 

@@ -3,7 +3,7 @@
 import shlex
 
 from tests.lab.bed import Bed, Result, kill
-from tests.real.guests import await_guest, boots, on_host
+from tests.real.guests import await_guest, boots, on_host, reached
 
 HOST = "c01"
 INSTANCES = "/var/lib/nova/instances"
@@ -18,12 +18,7 @@ def reboot(bed: Bed, names: list[str]) -> None:
 
 
 def recover(bed: Bed, *more: str) -> Result:
-    return bed.run("recover", HOST, "--yes", "--wait", "3m", "-o", "json", *more, **inventory(bed))
-
-
-def inventory(bed: Bed) -> dict[str, str]:
-    """The lab's own: how to log in to its hosts."""
-    return {"NODEOPS_INVENTORY": str(bed.root / "inventory.ini")}
+    return bed.run("recover", HOST, "--yes", "--wait", "3m", "-o", "json", *more, **reached(bed))
 
 
 def disk(bed: Bed, name: str) -> str:
@@ -61,7 +56,7 @@ def test_each_server_gets_what_it_needs(bed: Bed) -> None:
     backing = rebase(bed, baseless, GONE)
     spoil_its_init(bed, panicking)
 
-    dry = bed.run("recover", HOST, "--dry-run", "-o", "json", **inventory(bed))
+    dry = bed.run("recover", HOST, "--dry-run", "-o", "json", **reached(bed))
     assert dry.code == 0, dry.err
     assert dry.verdicts() == dict.fromkeys(names, "DONE") | {owned: "LEFT"}
 
@@ -91,7 +86,7 @@ def test_right_after_the_boot_it_waits_and_a_kill_does_not_matter(bed: Bed) -> N
         await_guest(bed, name)
     assert bed.lab("reboot", HOST).code == 0
     words = ("recover", HOST, "--yes", "--wait", "3m", "--parallel", "1", "--probe", "agent")
-    process = bed.start(*words, **inventory(bed))
+    process = bed.start(*words, **reached(bed))
     bed.until(lambda: any(boots(bed, name) == 2 for name in names))
     kill(process)
     done = recover(bed, "--probe", "agent")

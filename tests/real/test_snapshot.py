@@ -11,13 +11,11 @@ from typing import Any
 
 import pytest
 
-from nodeops.lab.catalogue import connect
 from nodeops.lab.furniture import IMAGE
-from nodeops.lab.layout import read_layout
 from tests.docs.commands_in import ROOT, commands_in
 from tests.lab.bed import Bed, Result, kill
-from tests.real.guests import await_guest, console, on_host
-from tests.real.inside import asked, begin, set_hook
+from tests.real.guests import await_guest, console, on_host, reached
+from tests.real.inside import UNTIL_LET_GO, asked, begin, let_go, set_hook
 
 HOST = "c01"
 ONE_FREEZE = "true"
@@ -30,17 +28,9 @@ LOG = "/var/log/nova/nova-compute.log"
 
 
 @pytest.fixture(scope="module")
-def bed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
-    """Its own servers are all it makes and deletes.
-
-    With NODEOPS_TEST_SHARED_LAB_DIR the lab is one that others use too, and is taken as it is.
-    """
-    shared = os.environ.get("NODEOPS_TEST_SHARED_LAB_DIR")
-    root = Path(shared) if shared else request.getfixturevalue("real_root")
-    layout = read_layout(root)
-    bed = Bed(root, tmp_path_factory.mktemp("snapshot"), layout, connect(layout, direct=True))
-    if not shared:
-        bed.whole()
+def bed(lasting_bed: Bed) -> Iterator[Bed]:
+    """Its own servers are all it makes and deletes."""
+    bed = lasting_bed
     yield bed
     for name, server in bed.servers().items():
         if name.startswith("s-") or name == PAGES:
@@ -59,17 +49,12 @@ def guest(bed: Bed, booted: str) -> Iterator[str]:
     """A guest whose agent answers; its id."""
     set_hook(bed, HOST, booted, ONE_FREEZE)
     yield booted
-    bed.until(lambda: bed.servers()["s-guest"]["OS-EXT-STS:task_state"] is None)
+    bed.until(lambda: task_of(bed, booted) is None)
     drop_images(bed, booted)
 
 
-def command(bed: Bed, *words: str) -> tuple[str, ...]:
-    """With what the lab's inventory has of the hosts."""
-    return ("snapshot", *words, "--inventory", str(bed.root / "inventory.ini"))
-
-
 def snapshot(bed: Bed, *words: str, **more: str) -> Result:
-    return bed.run(*command(bed, *words), **more)
+    return bed.run("snapshot", *words, **reached(bed), **more)
 
 
 def drop_images(bed: Bed, server_id: str) -> None:
@@ -144,7 +129,7 @@ def test_an_image_through_all_its_states(bed: Bed, guest: str, tmp_path: Path) -
     bed.cloud.compute.post(
         f"/servers/{guest}/action", json={"createImage": {"name": "s-by-hand"}}, microversion="2.90"
     ).raise_for_status()
-    bed.until(lambda: bed.servers()["s-guest"]["OS-EXT-STS:task_state"] is None)
+    bed.until(lambda: task_of(bed, guest) is None)
     again = snapshot(bed, "s-guest", "--yes", "--keep", "1", "-o", "json")
     assert again.code == 0, again.err
     assert [each["id"] for each in images_of(bed, guest)] == [again.json["servers"][0]["image"]]
@@ -181,19 +166,21 @@ def test_a_hook_that_hangs_does_not_keep_the_application_standing(
 
 
 def test_ctrl_c_while_nova_reads_the_disk(bed: Bed, guest: str, tmp_path: Path) -> None:
-    set_hook(bed, HOST, guest, "sleep 20")
-    ended = interrupted(bed, guest, tmp_path, signal.SIGINT)
-    assert ended.code == 130, ended.err
+    process = waiting_for_the_hook(bed, guest, tmp_path)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
     assert len(moments(tmp_path, "after")) == 1
     assert images_of(bed, guest) == []
-    bed.until(lambda: bed.servers()["s-guest"]["OS-EXT-STS:task_state"] is None)
+    let_go(bed, guest)
+    bed.until(lambda: task_of(bed, guest) is None)
     assert bed.servers()["s-guest"]["status"] == "ACTIVE"
 
 
 def test_killed_while_nova_reads_the_disk(bed: Bed, guest: str, tmp_path: Path) -> None:
-    set_hook(bed, HOST, guest, "sleep 20")
-    interrupted(bed, guest, tmp_path, signal.SIGKILL)
+    kill(waiting_for_the_hook(bed, guest, tmp_path))
     assert moments(tmp_path, "after") == [], "nothing was there to run it"
+    let_go(bed, guest)
     again = snapshot(bed, guest, "--yes", "-o", "json")
     assert again.code == 0, again.err
     assert len(moments(tmp_path, "after")) == 1, "by the words of the run that was killed"
@@ -201,23 +188,26 @@ def test_killed_while_nova_reads_the_disk(bed: Bed, guest: str, tmp_path: Path) 
     assert image["status"] == "active"
 
 
-def interrupted(bed: Bed, server_id: str, folder: Path, number: signal.Signals) -> Result:
-    """Start a snapshot and end it while the guest's hook is at work."""
-    process = bed.start(*command(bed, server_id, "--yes", *around(folder), "-o", "json"))
-    bed.until(lambda: bed.servers()["s-guest"]["OS-EXT-STS:task_state"] == "image_pending_upload")
-    if number is signal.SIGKILL:
-        kill(process)
-        return Result(process.returncode, "", "")
-    process.send_signal(number)
-    out, err = process.communicate(timeout=120)
-    return Result(process.returncode, out, err)
+def waiting_for_the_hook(bed: Bed, server_id: str, folder: Path) -> "subprocess.Popen[str]":
+    """A snapshot that goes on only when the guest's hook is let go."""
+    set_hook(bed, HOST, server_id, UNTIL_LET_GO)
+    words = ("snapshot", server_id, "--yes", *around(folder), "-o", "json")
+    process = bed.start(*words, **reached(bed))
+    bed.until(lambda: task_of(bed, server_id) == "image_pending_upload")
+    return process
+
+
+def task_of(bed: Bed, server_id: str) -> str | None:
+    """Of one server: a list of all takes Nova longer."""
+    answer = bed.cloud.compute.get(f"/servers/{server_id}", microversion="2.90")
+    task: str | None = answer.json()["server"]["OS-EXT-STS:task_state"]
+    return task
 
 
 def test_an_image_that_never_appears(bed: Bed, guest: str, tmp_path: Path) -> None:
-    set_hook(bed, HOST, guest, "sleep 30")
-    process = bed.start(*command(bed, guest, "--yes", *around(tmp_path), "-o", "json"))
-    bed.until(lambda: bed.servers()["s-guest"]["OS-EXT-STS:task_state"] == "image_pending_upload")
+    process = waiting_for_the_hook(bed, guest, tmp_path)
     bed.cloud.image.delete_image(images_of(bed, guest)[0]["id"])
+    let_go(bed, guest)
     out, err = process.communicate(timeout=180)
     assert process.returncode == 10, err
     assert "never appeared" in out
@@ -239,9 +229,21 @@ def test_a_server_that_boots_from_a_volume(bed: Bed) -> None:
     assert "root volume property hw_qemu_guest_agent is yes" in plan["found_out_by"]
 
 
-def test_the_page_works_as_it_is_written(bed: Bed, guest: str, tmp_path: Path) -> None:
+@pytest.fixture
+def named_as_in_the_page(bed: Bed, guest: str) -> Iterator[None]:
+    rename(bed, guest, PAGES)
+    yield
+    rename(bed, guest, "s-guest")
+
+
+def rename(bed: Bed, server_id: str, name: str) -> None:
+    body = {"server": {"name": name}}
+    bed.cloud.compute.put(f"/servers/{server_id}", json=body).raise_for_status()
+
+
+@pytest.mark.usefixtures("named_as_in_the_page")
+def test_the_page_works_as_it_is_written(bed: Bed, tmp_path: Path) -> None:
     """Every command of it; what it says over ssh in the guest is said to a stand-in."""
-    bed.cloud.compute.put(f"/servers/{guest}", json={"server": {"name": PAGES}}).raise_for_status()
     said = tmp_path / "said"
     ssh = tmp_path / "bin" / "ssh"
     ssh.parent.mkdir()
@@ -261,7 +263,6 @@ def test_the_page_works_as_it_is_written(bed: Bed, guest: str, tmp_path: Path) -
     stop, start = said.read_text(encoding="utf-8").splitlines()
     assert re.fullmatch(r"root@[\d.]+ systemctl stop mariadb", stop)
     assert re.fullmatch(r"root@[\d.]+ systemctl start mariadb", start)
-    bed.cloud.compute.put(f"/servers/{guest}", json={"server": {"name": "s-guest"}}).raise_for_status()
 
 
 def test_an_agent_that_hangs(bed: Bed, guest: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from nodeops.facts import PowerState, Server
 from nodeops.outcome import ServerResult, StepResult, StepState
 from nodeops.plan import Action, Finding, Level, Plan, ServerPlan, Verdict
 from nodeops.recovering import NO_CONSOLE, RecoverEvidence, Trace
+from nodeops.runbooks.judging import result_of
 from nodeops.runbooks.reattach import Standing, cases
 from nodeops.signatures import Rank, Signature, explain
 
@@ -38,18 +39,7 @@ def _judge(
     if verdict is Verdict.LEFT and planned.id in evidence.traces:
         reason = _with_line(reason, evidence.traces[planned.id])
     findings = _findings(plan, planned, verdict, mine, evidence) if server is not None else ()
-    return ServerResult(
-        id=planned.id,
-        name=planned.name,
-        action=str(planned.action),
-        verdict=verdict,
-        target=server.host if server else None,
-        reason=reason,
-        request_id=next((each.request_id for each in reversed(mine) if each.request_id), ""),
-        seconds=round(sum(each.seconds for each in mine), 3),
-        attempts=max((each.attempts for each in mine), default=0),
-        findings=tuple(findings),
-    )
+    return result_of(planned, server, mine, (verdict, reason), tuple(findings))
 
 
 def _verdict(

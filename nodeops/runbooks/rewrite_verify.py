@@ -14,19 +14,16 @@ from nodeops.plan import Action, Finding, Level, Plan, ServerPlan, Verdict
 from nodeops.records import ServerRecord
 from nodeops.rewriting import RewriteEvidence
 from nodeops.runbooks.checks import UNBOUND
-
-TOUCHED = frozenset({StepState.SENT, StepState.DONE, StepState.FAILED, StepState.UNKNOWN})
+from nodeops.runbooks.judging import by_subject, result_of, told, was_touched, why_left
 
 
 def judge_rewrite(
     plan: Plan, results: Sequence[StepResult], evidence: RewriteEvidence
 ) -> tuple[tuple[ServerResult, ...], tuple[Finding, ...]]:
     """A verdict for every server of the plan, and what is to be known of the host."""
-    by_server: dict[str, list[StepResult]] = {}
-    for result in results:
-        by_server.setdefault(result.subject_id, []).append(result)
+    steps = by_subject(results)
     servers = tuple(
-        _Case(plan, planned, by_server.get(planned.id, []), evidence).result() for planned in plan.servers
+        _Case(plan, planned, steps.get(planned.id, []), evidence).result() for planned in plan.servers
     )
     return servers, tuple(_of_host(plan, results, servers, evidence))
 
@@ -41,19 +38,8 @@ class _Case:
     evidence: RewriteEvidence
 
     def result(self) -> ServerResult:
-        verdict, reason = self._verdict()
         seen = self.evidence.servers.get(self.planned.id)
-        return ServerResult(
-            id=self.planned.id,
-            name=self.planned.name,
-            action=str(self.planned.action),
-            verdict=verdict,
-            target=seen.host if seen else None,
-            reason=reason,
-            request_id=next((each.request_id for each in reversed(self.results) if each.request_id), ""),
-            seconds=round(sum(each.seconds for each in self.results), 3),
-            attempts=max((each.attempts for each in self.results), default=0),
-        )
+        return result_of(self.planned, seen, self.results, self._verdict())
 
     def _verdict(self) -> tuple[Verdict, str]:
         seen = self.evidence.servers.get(self.planned.id)
@@ -62,8 +48,7 @@ class _Case:
         if seen is None:
             return Verdict.LEFT, "does not exist any more: deleted"
         if self.planned.refused or self.planned.action is Action.NONE:
-            why = self.planned.refusals[0].reason if self.planned.refused else self.planned.why
-            return Verdict.LEFT, why
+            return Verdict.LEFT, why_left(self.planned)
         if self.planned.action is Action.RESTORE:
             return self._restored(seen)
         return self._rewritten(seen)
@@ -91,7 +76,7 @@ class _Case:
         """Its row was not rewritten: left as it was, or by half."""
         if seen.host != self.plan.host:
             return Verdict.LEFT, f"is on {seen.host}: somebody else moved it there"
-        if not any(each.state in TOUCHED for each in self.results):
+        if not was_touched(self.results):
             return Verdict.LEFT, self._words(otherwise)
         wrong = list(wrong_on(self.evidence, seen, self.plan.host, {}))
         if wrong:
@@ -99,10 +84,7 @@ class _Case:
         return Verdict.LEFT, self._words(f"is on {seen.host} as before")
 
     def _words(self, otherwise: str) -> str:
-        """What the run was told about the step that went wrong."""
-        bad = {StepState.FAILED, StepState.UNKNOWN, StepState.BLOCKED}
-        told = [each.words for each in self.results if each.state in bad and each.words]
-        return told[0] if told else otherwise
+        return told(self.results, otherwise)
 
 
 def wrong_on(

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nodeops.facts import Evidence, Migration, PowerState, Server
-from nodeops.outcome import ServerResult, StepResult, StepState
+from nodeops.outcome import ServerResult, StepResult
 from nodeops.plan import Action, Finding, Plan, ServerPlan, Step, Verdict
 from nodeops.runbooks import checks
+from nodeops.runbooks.judging import TOUCHED, by_subject, result_of, told, was_touched, why_left
 
-TOUCHED = frozenset({StepState.SENT, StepState.DONE, StepState.FAILED, StepState.UNKNOWN})
-"""Of a step that was asked for: something may have happened."""
 ROLLED_BACK = frozenset({"failed", "cancelled"})
 """Of a migration that was begun and undone (`nova/compute/manager.py`, `_rollback_live_migration`)."""
 OFFLOADED = "shelved_offloaded"
@@ -25,12 +24,7 @@ def judge(
     plan: Plan, step_results: Sequence[StepResult], evidence: Evidence
 ) -> tuple[tuple[ServerResult, ...], tuple[Finding, ...]]:
     """A verdict for every server of the plan, and what is wrong with the host."""
-    results: dict[str, list[StepResult]] = {}
-    for result in step_results:
-        results.setdefault(result.subject_id, []).append(result)
-    steps: dict[str, list[Step]] = {}
-    for step in plan.steps:
-        steps.setdefault(step.subject_id, []).append(step)
+    results, steps = by_subject(step_results), by_subject(plan.steps)
     servers = tuple(
         _Case(plan, planned, steps.get(planned.id, []), results.get(planned.id, []), evidence).result()
         for planned in plan.servers
@@ -49,22 +43,9 @@ class _Case:
     evidence: Evidence
 
     def result(self) -> ServerResult:
-        verdict, reason = self._verdict()
+        judged = self._verdict()
         seen = self.evidence.servers.get(self.planned.id)
-        findings = self._findings(verdict, seen)
-        moves = [each for each in self.results if each.attempts]
-        return ServerResult(
-            id=self.planned.id,
-            name=self.planned.name,
-            action=str(self.planned.action),
-            verdict=verdict,
-            target=seen.host if seen else None,
-            reason=reason,
-            request_id=next((each.request_id for each in reversed(moves) if each.request_id), ""),
-            seconds=round(sum(each.seconds for each in self.results), 3),
-            attempts=max((each.attempts for each in self.results), default=0),
-            findings=findings,
-        )
+        return result_of(self.planned, seen, self.results, judged, self._findings(judged[0], seen))
 
     def _findings(self, verdict: Verdict, seen: Server | None) -> tuple[Finding, ...]:
         if verdict is not Verdict.MOVED or seen is None:
@@ -107,11 +88,10 @@ class _Case:
         return self.planned.refused or self.planned.action is Action.NONE
 
     def _not_touched(self, seen: Server) -> tuple[Verdict, str]:
-        why = self.planned.refusals[0].reason if self.planned.refused else self.planned.why
         unconfirmed = seen.vm_state == "resized"  # refused for the old disk that it still has here
         if self._away and not self._settled_elsewhere and not unconfirmed:
             return Verdict.MOVED, f"is on {seen.host or 'no host'}: somebody else moved it"
-        return Verdict.LEFT, why
+        return Verdict.LEFT, why_left(self.planned)
 
     @property
     def _settled_elsewhere(self) -> bool:
@@ -188,7 +168,7 @@ class _Case:
 
     @property
     def _touched(self) -> bool:
-        return any(result.state in TOUCHED for result in self.results)
+        return was_touched(self.results)
 
     @property
     def _was_begun(self) -> bool:
@@ -202,7 +182,4 @@ class _Case:
         return next((each for each in self.evidence.migrations if each.server_id == self.planned.id), None)
 
     def _words(self, otherwise: str) -> str:
-        """What the run was told about the step that went wrong, in Nova's words."""
-        bad = {StepState.FAILED, StepState.UNKNOWN, StepState.BLOCKED}
-        told = [each.words for each in self.results if each.state in bad and each.words]
-        return told[0] if told else otherwise
+        return told(self.results, otherwise)

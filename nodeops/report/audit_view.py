@@ -7,9 +7,9 @@ from typing import Any
 from rich.padding import Padding
 from rich.text import Text
 
-from nodeops.report.console import line
+from nodeops.report.console import indented, line
 from nodeops.report.figures import count
-from nodeops.report.markdown_view import markdown_table
+from nodeops.report.markdown_view import markdown_page
 from nodeops.report.plan_view import plain_table
 
 SHOWN = 20
@@ -57,14 +57,14 @@ def audit_lines(report: AuditReport) -> Iterator[Any]:
     for kind in dict.fromkeys(each.kind for each in report.lines):
         same = [each for each in report.lines if each.kind == kind]
         yield line((kind, "bad" if same[0].serious else "dim"), f"  {len(same)}")
-        yield Padding(line(("cause   ", "dim"), same[0].cause), (0, 0, 0, 2), expand=False)
+        yield indented(line(("cause   ", "dim"), same[0].cause))
         fix = ("  --fix does it", "good") if any(each.fixed for each in same) else ("", "")
-        yield Padding(line(("repair  ", "dim"), same[0].repair, fix), (0, 0, 0, 2), expand=False)
+        yield indented(line(("repair  ", "dim"), same[0].repair, fix))
         table = plain_table("host", "server", "seen")
         table.columns[-1].no_wrap = False
         for each in same[:SHOWN]:
             table.add_row(Text(each.host or "-", "host"), Text(each.name), Text(each.words, "dim"))
-        yield Padding(table, (0, 0, 0, 2), expand=False)
+        yield indented(table)
         if len(same) > SHOWN:
             yield Padding(line((f"and {len(same) - SHOWN} more: -o json has them all", "dim")), (0, 0, 0, 2))
         yield Text()
@@ -94,8 +94,7 @@ def audit_markdown(report: AuditReport) -> str:
         for each in report.lines
     ]
     headers = ("Finding", "Host", "Server", "Id", "Seen", "Repair", "--fix")
-    table = "\n".join(markdown_table(headers, rows)) + "\n\n" if rows else ""
-    return f"{table}{summary(report)}\n"
+    return markdown_page(headers, rows, summary(report))
 
 
 def audit_document(report: AuditReport, *, exit_code: int) -> dict[str, Any]:

@@ -4,7 +4,8 @@ import os
 import sys
 from typing import IO
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.padding import Padding
 from rich.text import Text
 from rich.theme import Theme
 
@@ -57,6 +58,11 @@ def console(file: IO[str] | None = None, *, colour: str = "auto", width: int | N
         width=width,
         soft_wrap=False,
     )
+
+
+def indented(body: RenderableType, by: int = 2) -> Padding:
+    """`by` columns to the right, and no wider than it is."""
+    return Padding(body, (0, 0, 0, by), expand=False)
 
 
 def line(*parts: str | tuple[str, str]) -> Text:

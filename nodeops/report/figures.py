@@ -53,5 +53,10 @@ def moment(at: float) -> str:
     return dt.datetime.fromtimestamp(at).astimezone().isoformat(sep=" ", timespec="seconds")
 
 
+def utc(at: float, timespec: str = "seconds") -> str:
+    """`2026-05-04T03:02:01Z`."""
+    return dt.datetime.fromtimestamp(at, dt.UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
 def _short(amount: float) -> str:
     return f"{amount:.1f}".removesuffix(".0") if amount < FEW else str(round(amount))

@@ -1,6 +1,5 @@
 """An inquest: what was seen of a host, what it proves, and the verdict."""
 
-import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +7,7 @@ from rich.text import Text
 
 from nodeops.facts import Inquest, Life
 from nodeops.report.console import line
+from nodeops.report.figures import utc
 from nodeops.report.markdown_view import markdown_table
 from nodeops.report.plan_view import plain_table
 from nodeops.senses import SOURCES
@@ -46,7 +46,7 @@ def inquest_markdown(inquest: Inquest, following: str) -> str:
         for sign in inquest.signs
     ]
     table = "\n".join(markdown_table(("Sign", "Seen", "Says", "What it proves"), rows))
-    head = [f"## inquest {inquest.host}: {inquest.life}", "", f"- {inquest.why}", f"- {_moment(inquest.at)}"]
+    head = [f"## inquest {inquest.host}: {inquest.life}", "", f"- {inquest.why}", f"- {utc(inquest.at)}"]
     return "\n".join([*head, f"- {following}", "", table]) + "\n"
 
 
@@ -57,7 +57,7 @@ def inquest_document(inquest: Inquest, *, exit_code: int, following: str) -> dic
         "life": str(inquest.life),
         "why": inquest.why,
         "exit_code": exit_code,
-        "at": _moment(inquest.at),
+        "at": utc(inquest.at),
         "next": following,
         "signs": [
             {"source": sign.source, "life": str(sign.life), "seen": sign.words, "proves": sign.proves}
@@ -72,7 +72,3 @@ def _verdict(inquest: Inquest) -> str:
         if inquest.life is Life.CANNOT_TELL
         else str(inquest.life)
     )
-
-
-def _moment(at: float) -> str:
-    return dt.datetime.fromtimestamp(at, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,6 +1,5 @@
 """The JSON document of a plan and of a run: one shape for both; keys are stable, and told in docs/json.md."""
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ from nodeops.blackout import Blackout
 from nodeops.outcome import Outcome, ServerResult
 from nodeops.plan import Action, Finding, Plan, ServerPlan, Step, TargetLoad, Verdict
 from nodeops.report.blackout_view import figures_of_results
+from nodeops.report.figures import utc
 from nodeops.report.plan_view import host_steps
 from nodeops.report.rows import row_changes
 
@@ -177,6 +177,4 @@ def _loads(loads: Mapping[str, tuple[int, int]]) -> dict[str, dict[str, int]]:
 
 
 def _moment(at: float) -> str | None:
-    if not at:
-        return None
-    return dt.datetime.fromtimestamp(at, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return utc(at) if at else None

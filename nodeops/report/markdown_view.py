@@ -138,6 +138,12 @@ def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Ite
     yield ""
 
 
+def markdown_page(headers: Sequence[str], rows: Sequence[Sequence[str]], last: str) -> str:
+    """A table, if there are rows, and a sentence under it."""
+    table = "\n".join(markdown_table(headers, rows)) + "\n\n" if rows else ""
+    return f"{table}{last}\n"
+
+
 def _cell(text: str) -> str:
     """A server's name is anybody's text: it must not break the table."""
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -11,7 +10,7 @@ from nodeops.outcome import Outcome, ServerResult
 from nodeops.plan import Plan, Verdict
 from nodeops.report import figures
 from nodeops.report.blackout_view import away, blackout_lines
-from nodeops.report.console import NARROW, line
+from nodeops.report.console import NARROW, indented, line
 from nodeops.report.plan_view import finding_lines, plain_table
 
 VERDICT = {
@@ -93,15 +92,15 @@ def _reasons(outcome: Outcome) -> Iterator[RenderableType]:
     if told or outcome.still_running:
         yield line(("Not moved" if _moves(outcome.plan) else "Not done", "head"))
     for result in told:
-        yield Padding(line(f"{result.name}: ", (result.reason, "dim")), (0, 0, 0, 2), expand=False)
+        yield indented(line(f"{result.name}: ", (result.reason, "dim")))
         if result.diagnosis:
-            yield Padding(line(("why: ", "warn"), result.diagnosis), (0, 0, 0, 4), expand=False)
+            yield indented(line(("why: ", "warn"), result.diagnosis), 4)
         if result.request_id:
-            yield Padding(line((result.request_id, "dim")), (0, 0, 0, 4), expand=False)
+            yield indented(line((result.request_id, "dim")), 4)
     names = {result.id: result.name for result in outcome.servers}
     for id_, words in outcome.still_running.items():
         running = line((names.get(id_, id_), ""), (" still runs in nova: ", "warn"), words)
-        yield Padding(running, (0, 0, 0, 2), expand=False)
+        yield indented(running)
     if told or outcome.still_running:
         yield Text()
 

@@ -4,13 +4,12 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from nodeops.plan import Action, Finding, Level, Plan, Refusal, Risk, ServerPlan, Step, TargetLoad
 from nodeops.report import figures
-from nodeops.report.console import NARROW, RISK_STYLE, line
+from nodeops.report.console import NARROW, RISK_STYLE, indented, line
 from nodeops.report.rows import RowChange, row_changes
 
 MARK = {Level.INFO: ("·", "dim"), Level.WARNING: ("!", "warn"), Level.ERROR: ("✗", "bad")}
@@ -79,13 +78,13 @@ def row_lines(changes: Sequence[RowChange]) -> Iterator[RenderableType]:
             parts = [f"{each.column} {each.cells[3]} → {each.cells[4]}" for each in of_row]
             which = "" if key == server_id else f" {key}"
             body = line((table, "host"), (which, "dim"), f": {', '.join(parts)}")
-            yield Padding(body, (0, 0, 0, 2), expand=False)
+            yield indented(body)
 
 
 def _section(title: str, body: Sequence[RenderableType]) -> Iterator[RenderableType]:
     if body:
         yield line((title, "head"))
-        yield from (Padding(part, (0, 0, 0, 2), expand=False) for part in body)
+        yield from (indented(part) for part in body)
         yield Text()
 
 
@@ -158,7 +157,7 @@ def _refusals(servers: Sequence[ServerPlan]) -> list[RenderableType]:
         for reason, same in _by_reason(group):
             names = ", ".join(same[:NAMES_SHOWN])
             more = f" and {len(same) - NAMES_SHOWN} more" if len(same) > NAMES_SHOWN else ""
-            shown.append(Padding(line(names, more, (f": {reason}", "dim")), (0, 0, 0, 2), expand=False))
+            shown.append(indented(line(names, more, (f": {reason}", "dim"))))
     return shown
 
 
@@ -212,7 +211,7 @@ def finding_lines(finding: Finding) -> RenderableType:
     mark, style = MARK[finding.level]
     lines: list[RenderableType] = [line((f"{mark} ", style), finding.words)]
     if finding.hint:
-        lines.append(Padding(line((f"hint: {finding.hint}", "dim")), (0, 0, 0, 2), expand=False))
+        lines.append(indented(line((f"hint: {finding.hint}", "dim"))))
     return Group(*lines)
 
 

@@ -1,16 +1,14 @@
 """States of servers that contradict each other: a table, a page for the ticket, a document."""
 
-import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.padding import Padding
 from rich.text import Text
 
-from nodeops.report.console import line
-from nodeops.report.figures import count, duration
-from nodeops.report.markdown_view import markdown_table
+from nodeops.report.console import indented, line
+from nodeops.report.figures import count, duration, utc
+from nodeops.report.markdown_view import markdown_page
 from nodeops.report.plan_view import plain_table
 
 
@@ -88,10 +86,10 @@ def _kinds(lines: Sequence[MismatchLine]) -> Iterator[Any]:
     for kind in dict.fromkeys(each.kind for each in lines):
         same = [each for each in lines if each.kind == kind]
         yield line((kind, "bad" if same[0].serious else "dim"), f"  {count(len(same), 'server')}")
-        yield Padding(line(("cause  ", "dim"), same[0].cause), (0, 0, 0, 2), expand=False)
-        yield Padding(line(("mend   ", "dim"), same[0].mend), (0, 0, 0, 2), expand=False)
+        yield indented(line(("cause  ", "dim"), same[0].cause))
+        yield indented(line(("mend   ", "dim"), same[0].mend))
         for each in same:
-            yield Padding(line(f"{each.name} ", (each.words, "dim")), (0, 0, 0, 2), expand=False)
+            yield indented(line(f"{each.name} ", (each.words, "dim")))
         yield Text()
 
 
@@ -117,8 +115,7 @@ def states_markdown(report: StatesReport) -> str:
         for each in report.lines
     ]  # fmt: skip
     headers = ("Server", "Id", "Host", "vm_state", "Task", "Power", "Finding", "Seen", "Mend")
-    table = "\n".join(markdown_table(headers, rows)) + "\n\n" if rows else ""
-    return f"{table}{summary(report)}\n"
+    return markdown_page(headers, rows, summary(report))
 
 
 def states_document(report: StatesReport, *, exit_code: int) -> dict[str, Any]:
@@ -137,7 +134,6 @@ def states_document(report: StatesReport, *, exit_code: int) -> dict[str, Any]:
 
 
 def _line(each: MismatchLine) -> dict[str, Any]:
-    since = dt.datetime.fromtimestamp(each.since, dt.UTC).isoformat(timespec="seconds") if each.since else ""
     return {
         "class": each.kind,
         "serious": each.serious,
@@ -152,5 +148,5 @@ def _line(each: MismatchLine) -> dict[str, Any]:
         "cause": each.cause,
         "mend": each.mend,
         "fix": list(each.fix),
-        "since": since.replace("+00:00", "Z") or None,
+        "since": utc(each.since) if each.since else None,
     }

@@ -4,11 +4,10 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rich.padding import Padding
 from rich.text import Text
 
-from nodeops.report.console import line
-from nodeops.report.figures import count
+from nodeops.report.console import indented, line
+from nodeops.report.figures import count, utc
 from nodeops.story import Diagnosis, Entry, Story
 
 MORE = 3
@@ -62,9 +61,9 @@ def _entries(story: Story, *, full: bool, width: int) -> Iterator[Any]:
             shown = entry.more if full else _exception(entry.more)
             hidden = len(entry.more) - len(shown)
             if hidden:
-                yield Padding(line((f"… {count(hidden, 'line')} folded", "dim")), (0, 0, 0, 15), expand=False)
+                yield indented(line((f"… {count(hidden, 'line')} folded", "dim")), 15)
             for text in shown:
-                yield Padding(line((text.rstrip(), "dim")), (0, 0, 0, 15), expand=False)
+                yield indented(line((text.rstrip(), "dim")), 15)
     if left_out := len(story.entries) - len(shown_ones):
         words = f"{count(left_out, 'line')} that tell nothing left out; --full shows them"
         yield line((words, "dim"))
@@ -130,8 +129,8 @@ def story_document(story: Story, *, exit_code: int) -> dict[str, Any]:
                 "server": each.server_id,
                 "server_name": each.server_name,
                 "action": each.action,
-                "started": _utc(each.started),
-                "ended": None if each.ended is None else _utc(each.ended),
+                "started": utc(each.started, "milliseconds"),
+                "ended": None if each.ended is None else utc(each.ended, "milliseconds"),
                 "failed": each.failed,
                 "migrations": [
                     {"id": m.id, "type": m.type, "status": m.status, "source": m.source, "target": m.target}
@@ -162,7 +161,7 @@ def _diagnosis(said: Diagnosis) -> dict[str, Any]:
         "line": said.line,
         "host": said.host,
         "service": said.service,
-        "at": _utc(said.at),
+        "at": utc(said.at, "milliseconds"),
         "meaning": said.meaning,
         "source": said.source,
         "next": said.next_command,
@@ -171,7 +170,7 @@ def _diagnosis(said: Diagnosis) -> dict[str, Any]:
 
 def _entry(each: Entry) -> dict[str, Any]:
     return {
-        "at": _utc(each.at),
+        "at": utc(each.at, "milliseconds"),
         "host": each.host,
         "service": each.service,
         "module": each.module,
@@ -186,10 +185,6 @@ def _entry(each: Entry) -> dict[str, Any]:
 
 def _cut(words: str, most: int) -> str:
     return words if len(words) <= most else words[: most - 1] + "…"
-
-
-def _utc(at: float) -> str:
-    return dt.datetime.fromtimestamp(at, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _moment(at: float) -> str:

@@ -28,8 +28,7 @@ def clock(at: float) -> str:
 
 def moment(at: float) -> str:
     """UTC with milliseconds, for programs."""
-    text = dt.datetime.fromtimestamp(at, dt.UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+    return figures.utc(at, "milliseconds")
 
 
 def poll_line(sighting: Sighting, at: float, width: int) -> Text:

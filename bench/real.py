@@ -14,7 +14,6 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -22,17 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab_bench import NODEOPS, LabBench
+
 from nodeops.clients.ping import Pinger
-from nodeops.lab import catalogue
 from nodeops.lab.layout import Layout, read_layout
 from nodeops.lab.populate_cloud import LabCloud
 from nodeops.lab.population import TINY_MB, Seen, Wanted
 from nodeops.lab.real import hosts
 
-BIN = Path(sys.executable).parent
 SOURCE, TARGET = "c01", "c02"
 PREFIX = "bench-"
-CLIENT = "python-openstackclient"
 AT_ONCE = 2
 """Guests that boot side by side."""
 
@@ -46,48 +44,39 @@ class Drained:
     """Of each guest, in seconds."""
 
 
-class Bench:
-    """One lab of real hosts, its guests and the rivals."""
+class Bench(LabBench):
+    """The guests are on one of two real hosts, and go to the other."""
+
+    tick = 1.0
 
     def __init__(self, layout: Layout, servers: int) -> None:
-        self.layout = layout
-        self.servers = servers
-        self.cloud = LabCloud(layout)
-        self.connection = catalogue.connect(layout, direct=True)
-        self.rivals = layout.root / "rivals"
-        self.environment = os.environ | {
-            "OS_CLIENT_CONFIG_FILE": str(layout.clouds_yaml),
-            "OS_CLOUD": layout.name,
-            "PYTHONWARNINGS": "ignore",
-        }
+        super().__init__(layout, servers, OS_CLOUD=layout.name)
+        self.made = LabCloud(layout)
         self.addresses: list[str] = []
         self.said: dict[str, Any] = {}
 
     def furnish(self) -> None:
         """Put the guests on the source, a few at a time, and wait until each answers."""
-        if not (self.rivals / "bin" / "openstack").exists():
-            subprocess.run([str(BIN / "uv"), "venv", "-q", str(self.rivals)], check=True)
-            python = str(self.rivals / "bin" / "python")
-            subprocess.run([str(BIN / "uv"), "pip", "install", "-q", "--python", python, CLIENT], check=True)
+        self.install_rivals()
         for server in self._seen():
-            self.cloud.delete(server.server_id)
-        self._until(lambda: not self._seen())
-        self._enable()
+            self.made.delete(server.server_id)
+        self.until(lambda: not self._seen())
+        self.enable_all()
         body = {
-            "flavorRef": self.cloud.flavor(TINY_MB),
-            "imageRef": self.cloud.image(),
-            "networks": [{"uuid": self.cloud.network()}],
+            "flavorRef": self.made.flavor(TINY_MB),
+            "imageRef": self.made.image(),
+            "networks": [{"uuid": self.made.network()}],
         }
         for number in range(self.servers):
-            self._until(lambda: sum(server.status == "BUILD" for server in self._seen()) < AT_ONCE)
-            self.cloud.boot(Wanted(f"{PREFIX}{number}", SOURCE, ""), body, None)
-        self._until(lambda: {server.status for server in self._seen()} == {"ACTIVE"})
+            self.until(lambda: sum(server.status == "BUILD" for server in self._seen()) < AT_ONCE)
+            self.made.boot(Wanted(f"{PREFIX}{number}", SOURCE, ""), body, None)
+        self.until(lambda: {server.status for server in self._seen()} == {"ACTIVE"})
         ids = [server.server_id for server in self._seen()]
         self.addresses = [port.fixed_ips[0]["ip_address"] for each in ids for port in self._ports(each)]
         with Pinger() as pinger:
             for address in self.addresses:
                 pinger.begin(address)
-            self._until(lambda: all(pinger.heard(address).last for address in self.addresses))
+            self.until(lambda: all(pinger.heard(address).last for address in self.addresses))
 
     def measure(self, drain: Callable[[list[str]], None]) -> Drained:
         """Time one way with all guests on the source, and listen to them meanwhile."""
@@ -109,76 +98,38 @@ class Bench:
         self._virsh([server.server_id for server in self._seen()], TARGET, SOURCE)
 
     def loop(self, ids: list[str]) -> None:
-        for server in ids:
-            openstack = str(self.rivals / "bin" / "openstack")
-            self._run(openstack, "server", "migrate", "--live-migration", "--wait", server)
-        self._until(lambda: {server.host for server in self._seen()} == {TARGET})
+        self.migrate_one_by_one(ids)
+        self.until(lambda: {server.host for server in self._seen()} == {TARGET})
 
     def nodeops(self, ids: list[str]) -> None:
         del ids
-        self.said = self._nodeops("drain", SOURCE, "--probe", "ping")
+        told = self.run_nodeops("drain", SOURCE, "--probe", "ping", "--yes", "-o", "json")
+        self.said = json.loads(told)
 
     def give_back(self) -> None:
         """Move everything back by Nova, one by one, and enable the source."""
-        self._enable()
+        self.enable_all()
         for server in self._seen():
             migrate = {"os-migrateLive": {"host": SOURCE, "block_migration": "auto"}}
-            self.cloud.act(server.server_id, migrate)
-            self._until(lambda server=server: self._is_back(server.server_id))  # type: ignore[misc]
+            self.made.act(server.server_id, migrate)
+            self.until(lambda server=server: self._is_back(server.server_id))  # type: ignore[misc]
 
     def _is_back(self, server_id: str) -> bool:
         seen = next(server for server in self._seen() if server.server_id == server_id)
         return seen.host == SOURCE and seen.task is None
-
-    def _nodeops(self, *arguments: str) -> dict[str, Any]:
-        with tempfile.TemporaryDirectory() as state:
-            command = [
-                str(BIN / "nodeops"),
-                "--os-cloud",
-                self.layout.name,
-                *arguments,
-                "--yes",
-                "-o",
-                "json",
-            ]
-            environment = self.environment | {"XDG_STATE_HOME": state}
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            sys.exit(f"nodeops failed with {done.returncode}: {done.stderr}")
-        told: dict[str, Any] = json.loads(done.stdout)
-        return told
 
     def _virsh(self, ids: Sequence[str], source: str, target: str) -> None:
         there = hosts.find(self.layout, target).address
         login = hosts.ssh(hosts.find(self.layout, source))
         how = "--live --persistent --undefinesource"
         for server in ids:
-            self._run(*login, f"virsh migrate {how} {server} qemu+tcp://{there}/system tcp://{there}")
+            self.run(*login, f"virsh migrate {how} {server} qemu+tcp://{there}/system tcp://{there}")
 
     def _ports(self, server_id: str) -> list[Any]:
-        return list(self.connection.network.ports(device_id=server_id))
+        return list(self.cloud.network.ports(device_id=server_id))
 
     def _seen(self) -> list[Seen]:
-        return list(self.cloud.servers(PREFIX).values())
-
-    def _enable(self) -> None:
-        for service in self.connection.compute.services(binary="nova-compute"):
-            if service.status == "disabled":
-                self.connection.compute.put(
-                    f"/os-services/{service.id}", json={"status": "enabled"}, microversion="2.90"
-                ).raise_for_status()
-
-    def _run(self, *command: str) -> None:
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            sys.exit(f"{' '.join(command)} failed: {done.stderr}")
-
-    def _until(self, condition: Callable[[], bool], seconds: float = 900) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > deadline:
-                sys.exit("the lab did not come to the expected state")
-            time.sleep(1)
+        return list(self.made.servers(PREFIX).values())
 
 
 def main() -> None:
@@ -191,11 +142,11 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as made:
         where = ["--lab-dir", f"{made}/lab", "--name", f"bench-{os.getpid()}"]
-        subprocess.run([str(BIN / "nodeops"), "lab", "up", *where, "--real-hosts", "2"], check=True)
+        subprocess.run([NODEOPS, "lab", "up", *where, "--real-hosts", "2"], check=True)
         try:
             measure(Bench(read_layout(Path(made) / "lab"), options.servers))
         finally:
-            subprocess.run([str(BIN / "nodeops"), "lab", "destroy", "--yes", *where], check=True)
+            subprocess.run([NODEOPS, "lab", "destroy", "--yes", *where], check=True)
 
 
 def measure(bench: Bench) -> None:

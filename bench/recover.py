@@ -10,134 +10,88 @@ every `--parallel` of them. One server was stopped by its owner: what each way m
 """
 
 import argparse
-import os
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nodeops.lab import catalogue, hosts, hypervisor_faults
+from lab_bench import NEW, LabBench
+
+from nodeops.lab import hosts, hypervisor_faults
 from nodeops.lab.api_calls import calls_since, mark
-from nodeops.lab.furniture import IMAGE, NETWORK
 from nodeops.lab.hypervisor.behaviour import Behaviour, Operation, Rule
 from nodeops.lab.layout import Layout, lab_dir, read_layout
 
-BIN = Path(sys.executable).parent
-HOST, FLAVOR, OWNED = "c01", "m1.tiny", "bench-owned"
-CLIENTS = ("python-openstackclient",)
+HOST, OWNED = "c01", "bench-owned"
 
 
-class Bench:
-    """One lab, its servers and the ways to bring them back."""
+class Bench(LabBench):
+    """The servers are on a host that reboots, and come back."""
+
+    tick = 0.3
 
     def __init__(self, layout: Layout, servers: int, seconds: float) -> None:
-        self.layout = layout
-        self.servers = servers
+        super().__init__(layout, servers, OS_CLOUD=layout.name)
         self.seconds = seconds
-        self.cloud = catalogue.connect(layout, direct=True)
-        self.rivals = layout.root / "rivals"
-        self.environment = os.environ | {
-            "OS_CLIENT_CONFIG_FILE": str(layout.clouds_yaml),
-            "OS_CLOUD": layout.name,
-            "PYTHONWARNINGS": "ignore",
-        }
-
-    def install_rivals(self) -> None:
-        if not (self.rivals / "bin" / "openstack").exists():
-            subprocess.run([str(BIN / "uv"), "venv", "-q", str(self.rivals)], check=True)
-            python = str(self.rivals / "bin" / "python")
-            subprocess.run(
-                [str(BIN / "uv"), "pip", "install", "-q", "--python", python, *CLIENTS], check=True
-            )
 
     def furnish(self) -> None:
         """Make the servers, one more than are to come back, and stop that one."""
         self.clear()
-        flavor = self.cloud.compute.find_flavor(FLAVOR).id
-        image, network = self.cloud.image.find_image(IMAGE).id, self.cloud.network.find_network(NETWORK).id
-        for name in [*(f"bench-{number:02}" for number in range(self.servers)), OWNED]:
-            body = {
-                "name": name,
-                "flavorRef": flavor,
-                "imageRef": image,
-                "networks": [{"uuid": network}],
-                "host": HOST,
-            }
-            self._post("/servers", {"server": body})
-        self._until(lambda: {server["status"] for server in self.all()} == {"ACTIVE"})
-        self._act(self._owned()["id"], {"os-stop": None})
-        self._until(lambda: self._owned()["status"] == "SHUTOFF")
+        self.boot(HOST, *(f"bench-{number:02}" for number in range(self.servers)), OWNED)
+        self.until(lambda: {server["status"] for server in self.all()} == {"ACTIVE"})
+        self._stop_owned()
         for operation in (Operation.POWER_ON, Operation.REBOOT):
             slow = Rule(Behaviour.SLOW, operation=operation, factor=1.0, seconds=self.seconds)
             hypervisor_faults.add_rule(self.layout.root, slow)
 
     def reboot(self) -> None:
         """Cut the host's power and bring it back; nova-compute has stopped what it found off."""
-        if self._owned()["status"] == "ACTIVE":
-            self._act(self._owned()["id"], {"os-stop": None})
-            self._until(lambda: self._owned()["status"] == "SHUTOFF")
+        if self.owned_runs():
+            self._stop_owned()
         hosts.reboot(self.layout.root, HOST)
-        self._until(lambda: {server["status"] for server in self.all()} == {"SHUTOFF"} and not self._busy())
-        self._until(self._serves)
+        self.until(lambda: {server["status"] for server in self.all()} == {"SHUTOFF"} and not self._busy())
+        self.until(self._serves)
 
     def guide(self) -> float:
-        openstack = str(self.rivals / "bin" / "openstack")
         began = time.monotonic()
         for server in self.all():
-            self._run(openstack, "server", "reboot", "--hard", "--wait", server["id"])
-        self._until(self._all_back)
+            self.rival("openstack", "server", "reboot", "--hard", "--wait", server["id"])
+        self.until(self._all_back)
         return time.monotonic() - began
 
     def one_by_one(self) -> float:
         began = time.monotonic()
         for server in self.all():
             self._act(server["id"], {"os-start": None})
-            self._until(lambda key=server["id"]: self._one(key)["status"] == "ACTIVE")  # type: ignore[misc]
+            self.until(lambda key=server["id"]: self._one(key)["status"] == "ACTIVE")  # type: ignore[misc]
         return time.monotonic() - began
 
     def nodeops(self, *options: str) -> tuple[float, float]:
         """Return seconds and API calls per server of a whole recovery."""
-        command = [str(BIN / "nodeops"), "--os-cloud", self.layout.name, "recover", HOST]
         begin = mark(self.layout.root)
         began = time.monotonic()
-        with tempfile.TemporaryDirectory() as state:
-            done = subprocess.run(
-                [*command, "--yes", "--force", *options],
-                env=self.environment | {"XDG_STATE_HOME": state},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+        self.run_nodeops("recover", HOST, "--yes", "--force", *options)
         seconds = time.monotonic() - began
-        if done.returncode:
-            sys.exit(f"nodeops failed with {done.returncode}: {done.stderr}")
         if not self._all_back():
             sys.exit("nodeops says done, and not every server is back")
         return seconds, len(calls_since(self.layout.root, begin)) / self.servers
 
     def clear(self) -> None:
         hypervisor_faults.clear_rules(self.layout.root)
-        for server in self.all():
-            self.cloud.compute.delete(f"/servers/{server['id']}")
-        self._until(lambda: not self.all())
-
-    def all(self) -> list[dict[str, Any]]:
-        answer = self.cloud.compute.get("/servers/detail?all_tenants=1", microversion="2.90")
-        answer.raise_for_status()
-        return sorted(answer.json()["servers"], key=lambda server: str(server["name"]))
+        self.delete_all()
 
     def owned_runs(self) -> bool:
         return str(self._owned()["status"]) == "ACTIVE"
+
+    def _stop_owned(self) -> None:
+        self._act(self._owned()["id"], {"os-stop": None})
+        self.until(lambda: self._owned()["status"] == "SHUTOFF")
 
     def _owned(self) -> dict[str, Any]:
         return next(server for server in self.all() if server["name"] == OWNED)
 
     def _one(self, server_id: str) -> dict[str, Any]:
-        answer = self.cloud.compute.get(f"/servers/{server_id}", microversion="2.90")
+        answer = self.cloud.compute.get(f"/servers/{server_id}", microversion=NEW)
         answer.raise_for_status()
         return dict(answer.json()["server"])
 
@@ -148,26 +102,11 @@ class Bench:
         return {server["status"] for server in self.all() if server["name"] != OWNED} == {"ACTIVE"}
 
     def _serves(self) -> bool:
-        answer = self.cloud.compute.get(f"/os-services?binary=nova-compute&host={HOST}", microversion="2.90")
+        answer = self.cloud.compute.get(f"/os-services?binary=nova-compute&host={HOST}", microversion=NEW)
         return str(answer.json()["services"][0]["state"]) == "up"
 
-    def _run(self, *command: str) -> None:
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            sys.exit(f"{' '.join(command)} failed: {done.stderr}")
-
     def _act(self, server_id: str, body: object) -> None:
-        self._post(f"/servers/{server_id}/action", body)
-
-    def _post(self, path: str, body: object) -> None:
-        self.cloud.compute.post(path, json=body, microversion="2.90").raise_for_status()
-
-    def _until(self, condition: Callable[[], bool], seconds: float = 900) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > deadline:
-                sys.exit("the lab did not come to the expected state")
-            time.sleep(0.3)
+        self.post(f"/servers/{server_id}/action", body)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nodeops.lab.hypervisor.places import read_json, write_json
-from nodeops.lab.numbered_file import NumberedFile
+from nodeops.lab.numbered_file import Followed, NumberedFile
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 TOKENS_PATH = "/auth/tokens"
@@ -173,6 +173,11 @@ def arm(state_dir: Path, fault: ApiFault) -> ApiFault:
 def list_faults(state_dir: Path) -> list[ApiFault]:
     """Return the faults in the order they were set, also those that struck as often as they may."""
     return _file(state_dir).all()
+
+
+def followed(state_dir: Path) -> Followed[ApiFault]:
+    """Return the faults as the proxy follows them."""
+    return Followed(_file(state_dir))
 
 
 def disarm(state_dir: Path, fault_id: int) -> bool:

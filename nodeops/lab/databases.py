@@ -1,7 +1,6 @@
 """The services' databases: made empty and brought to the release's schema, side by side."""
 
 import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -11,7 +10,7 @@ from nodeops.lab import mariadb
 from nodeops.lab.api_faults import Service
 from nodeops.lab.config_files import REGION
 from nodeops.lab.layout import Layout
-from nodeops.lab.processes import clean_environment
+from nodeops.lab.processes import clean_environment, run_logged
 
 AT_ONCE = 3
 DATABASES = {
@@ -125,18 +124,9 @@ def _make_keys(layout: Layout) -> None:
 
 def _run(layout: Layout, service: str, command: Sequence[str]) -> None:
     log: Path = layout.logs / f"database-{service}.out"
-    with log.open("ab") as out:
-        done = subprocess.run(
-            list(command),
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            env=clean_environment(layout),
-            cwd=layout.root,
-            check=False,
-        )
-    if done.returncode:
+    code = run_logged(command, log, clean_environment(layout), layout.root)
+    if code:
         raise FailedError(
-            f"database of {service} could not be made (exit code {done.returncode})",
+            f"database of {service} could not be made (exit code {code})",
             hint=f"What was said is in {log}; `nodeops lab up` begins it again.",
         )

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 from nodeops.lab.layout import Layout
 
@@ -27,7 +27,8 @@ def furnish(layout: Layout, cloud: Any) -> None:
     if mark.exists():
         return
     _flavors(cloud)
-    _image(cloud)
+    # A raw image may hold anything: no guest ever boots from it.
+    make_image(cloud, io.BytesIO(bytes(IMAGE_BYTES)), "raw")
     _network(cloud)
     _volume_types(cloud)
     mark.touch()
@@ -68,21 +69,23 @@ def _flavors(cloud: Any) -> None:
             cloud.compute.create_flavor(name=name, vcpus=vcpus, ram=ram, disk=disk, is_public=True)
 
 
-def _image(cloud: Any) -> None:
+def make_image(cloud: Any, data: IO[bytes], disk_format: str, **properties: str) -> None:
+    """Make the image unless it is there; one that was not uploaded whole is made anew."""
     found = cloud.image.find_image(IMAGE)
     if found and found.status == "active":
         return
     if found:
         cloud.image.delete_image(found)
     image = cloud.image.create_image(
-        name=IMAGE, container_format="bare", disk_format="raw", visibility="public", min_disk=1
+        name=IMAGE,
+        container_format="bare",
+        disk_format=disk_format,
+        visibility="public",
+        min_disk=1,
+        **properties,
     )
-    # A raw image may hold anything: no guest ever boots from it.
-    cloud.image.put(
-        f"/images/{image.id}/file",
-        data=io.BytesIO(bytes(IMAGE_BYTES)),
-        headers={"Content-Type": "application/octet-stream"},
-    ).raise_for_status()
+    headers = {"Content-Type": "application/octet-stream"}
+    cloud.image.put(f"/images/{image.id}/file", data=data, headers=headers).raise_for_status()
 
 
 def _network(cloud: Any) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nodeops.lab.hypervisor.behaviour import Behaviour, Operation, Rule
-from nodeops.lab.numbered_file import NumberedFile
+from nodeops.lab.numbered_file import Followed, NumberedFile
 
 
 def faults_file(state_dir: Path) -> Path:
@@ -59,23 +59,11 @@ class RuleBook:
     """The rules as one process sees them, read again when the file changed."""
 
     def __init__(self, state_dir: Path) -> None:
-        self._state_dir = state_dir
-        self._stamp: tuple[int, int] | None = None
-        self._held: list[Rule] = []
+        self._followed = Followed(_file(state_dir))
 
     def rules(self) -> list[Rule]:
-        stamp = self._now()
-        if stamp != self._stamp:
-            self._held = list_rules(self._state_dir)
-            self._stamp = stamp
-        return self._held
-
-    def _now(self) -> tuple[int, int] | None:
-        try:
-            status = faults_file(self._state_dir).stat()
-        except FileNotFoundError:
-            return None
-        return status.st_ino, status.st_mtime_ns
+        self._followed.refresh()
+        return self._followed.values
 
 
 def _file(state_dir: Path) -> NumberedFile[Rule]:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from nodeops.errors import FailedError
 from nodeops.lab.layout import LOOPBACK, Layout
 from nodeops.lab.packages import program
-from nodeops.lab.processes import Program, alive, clean_environment, ensure, last_words, stop
+from nodeops.lab.processes import Program, alive, clean_environment, ensure, last_words, run_logged, stop
 
 START_SECONDS = 60.0
 
@@ -81,23 +81,15 @@ def _initialise(layout: Layout) -> None:
     data = layout.root / "mariadb"
     subprocess.run(["rm", "-rf", str(data)], check=True)
     log = layout.logs / "mariadb-install.out"
-    with log.open("ab") as out:
-        done = subprocess.run(
-            [
-                program("mariadb-install-db"),
-                "--no-defaults",
-                "--auth-root-authentication-method=normal",
-                f"--datadir={data}",
-                "--skip-test-db",
-                *(["--user=root"] if os.geteuid() == 0 else []),
-            ],
-            stdout=out,
-            stderr=out,
-            stdin=subprocess.DEVNULL,
-            env=clean_environment(layout),
-            check=False,
-        )
-    if done.returncode:
+    command = [
+        program("mariadb-install-db"),
+        "--no-defaults",
+        "--auth-root-authentication-method=normal",
+        f"--datadir={data}",
+        "--skip-test-db",
+        *(["--user=root"] if os.geteuid() == 0 else []),
+    ]
+    if run_logged(command, log, clean_environment(layout)):
         raise FailedError("files of mariadb could not be made", hint=f"What it said is in {log}.")
 
 

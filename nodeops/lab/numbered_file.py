@@ -78,3 +78,28 @@ class NumberedFile(Generic[Value]):
         with path.open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
+
+
+class Followed(Generic[Value]):
+    """The values as one process sees them, read again when the file changed."""
+
+    def __init__(self, file: NumberedFile[Value]) -> None:
+        self._file = file
+        self._stamp: tuple[int, int] | None = None
+        self.values: list[Value] = []
+
+    def refresh(self) -> bool:
+        """Return whether they were read again."""
+        stamp = self._now()
+        if stamp == self._stamp:
+            return False
+        self.values = self._file.all()
+        self._stamp = stamp
+        return True
+
+    def _now(self) -> tuple[int, int] | None:
+        try:
+            status = self._file.path.stat()
+        except FileNotFoundError:
+            return None
+        return status.st_ino, status.st_mtime_ns

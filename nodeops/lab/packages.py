@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from nodeops.errors import ConfigurationError, FailedError
 from nodeops.lab.layout import Layout
-from nodeops.lab.processes import MARK
+from nodeops.lab.processes import MARK, run_logged
 
 PROGRAMS = {
     "mariadbd": "mariadb-server",
@@ -133,16 +132,7 @@ def _see_nodeops(layout: Layout) -> None:
 
 def _run(command: Sequence[str], log: Path, mark: Mapping[str, str] = NOTHING) -> int:
     environment = {k: v for k, v in os.environ.items() if k not in {"VIRTUAL_ENV", "PYTHONPATH"}}
-    with log.open("ab") as out:
-        done = subprocess.run(
-            list(command),
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            env=environment | PIP | {"DEBIAN_FRONTEND": "noninteractive"} | dict(mark),
-            check=False,
-        )
-    return done.returncode
+    return run_logged(command, log, environment | PIP | {"DEBIAN_FRONTEND": "noninteractive"} | dict(mark))
 
 
 def _which(name: str, also: Sequence[str] = SYSTEM_PATHS) -> str | None:

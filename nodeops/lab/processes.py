@@ -160,6 +160,22 @@ def start_time(pid: int) -> int | None:
     return None if not fields or fields[0] == "Z" else int(fields[19])
 
 
+def run_logged(
+    command: Sequence[str], log: Path, environment: Mapping[str, str], directory: Path | None = None
+) -> int:
+    """Run the command to its end, with all it says appended to the log; return its exit code."""
+    with log.open("ab") as out:
+        return subprocess.run(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            env=dict(environment),
+            cwd=directory,
+            check=False,
+        ).returncode
+
+
 def clean_environment(layout: Layout) -> dict[str, str]:
     """Return the environment of a lab's process: the caller's without its Python and its cloud."""
     kept = {

@@ -11,9 +11,8 @@ from nodeops.lab.api_faults import (
     Kind,
     Received,
     Tally,
-    faults_file,
+    followed,
     is_token_call,
-    list_faults,
     tallies,
     write_tallies,
 )
@@ -36,8 +35,7 @@ class Armed:
     def __init__(self, state_dir: Path, chance: Callable[[], float] = random.random) -> None:
         self._state_dir = state_dir
         self._chance = chance
-        self._stamp: tuple[int, int] | None = None
-        self._faults: list[ApiFault] = []
+        self._followed = followed(state_dir)
         self._tallies: dict[int, Tally] = tallies(state_dir)
         self._expired: dict[str, int] = {}
 
@@ -45,7 +43,7 @@ class Armed:
         """Count the call with every fault it matches, and say which of them strike it."""
         self._refresh()
         expired = self._expiry(call, token)
-        striking = [fault for fault in self._faults if self._due(fault, call, token)]
+        striking = [fault for fault in self._followed.values if self._due(fault, call, token)]
         late = [fault for fault in striking if fault.kind is Kind.LATENCY]
         worse = next((fault for fault in striking if fault.kind is not Kind.LATENCY), None)
         if expired is None and worse is not None and worse.kind is Kind.EXPIRED_TOKEN:
@@ -61,7 +59,7 @@ class Armed:
     def holds(self, fault: ApiFault) -> bool:
         """Tell whether the fault is still set."""
         self._refresh()
-        return any(fault.fault_id == held.fault_id for held in self._faults)
+        return any(fault.fault_id == held.fault_id for held in self._followed.values)
 
     def _due(self, fault: ApiFault, call: Received, token: str | None) -> bool:
         if fault.kind is Kind.EXPIRED_TOKEN and (token is None or is_token_call(call.service, call.path)):
@@ -78,7 +76,7 @@ class Armed:
         if is_token_call(call.service, call.path):
             return None
         number = self._expired.get(_digest(token)) if self._expired else None
-        return next((fault for fault in self._faults if fault.fault_id == number), None)
+        return next((fault for fault in self._followed.values if fault.fault_id == number), None)
 
     def _strike(self, faults: list[ApiFault]) -> None:
         for fault in faults:
@@ -88,19 +86,9 @@ class Armed:
             write_tallies(self._state_dir, self._tallies)
 
     def _refresh(self) -> None:
-        stamp = self._now()
-        if stamp != self._stamp:
-            self._faults = list_faults(self._state_dir)
-            self._stamp = stamp
-            held = {fault.fault_id for fault in self._faults}
+        if self._followed.refresh():
+            held = {fault.fault_id for fault in self._followed.values}
             self._expired = {token: number for token, number in self._expired.items() if number in held}
-
-    def _now(self) -> tuple[int, int] | None:
-        try:
-            status = faults_file(self._state_dir).stat()
-        except FileNotFoundError:
-            return None
-        return status.st_ino, status.st_mtime_ns
 
 
 def _digest(token: str | None) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nodeops.errors import FailedError
 from nodeops.lab.packages import RELEASE
-from nodeops.lab.processes import MARK, alive
+from nodeops.lab.processes import MARK, alive, run_logged
 from nodeops.lab.real.places import RealLab
 
 SUITE = "trixie"
@@ -123,15 +123,7 @@ def _install_openstack(lab: RealLab, target: Path, log: Path) -> None:
 def _run(command: Sequence[str], lab: RealLab, log: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     environment.pop("VIRTUAL_ENV", None)
-    with log.open("ab") as out:
-        code = subprocess.run(
-            list(command),
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            env=environment | {MARK: str(lab.layout.root)},
-            check=False,
-        ).returncode
+    code = run_logged(command, log, environment | {MARK: str(lab.layout.root)})
     if code:
         raise FailedError(
             f"the tree of the real hosts could not be made: {command[0]} ended with {code}",

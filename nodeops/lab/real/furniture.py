@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nodeops.lab.furniture import IMAGE, NETWORK
+from nodeops.lab.furniture import NETWORK, make_image
 from nodeops.lab.real.config import PHYSICAL_NETWORK
 from nodeops.lab.real.places import FIRST_GUEST, LAST_GUEST, RealLab
 
@@ -12,30 +12,10 @@ def furnish(lab: RealLab, cloud: Any) -> None:
     mark = lab.layout.done / "real-furniture"
     if mark.exists():
         return
-    _image(lab, cloud)
+    with lab.guest_image.open("rb") as data:
+        make_image(cloud, data, "qcow2", hw_qemu_guest_agent="yes", os_require_quiesce="yes")
     _network(lab, cloud)
     mark.touch()
-
-
-def _image(lab: RealLab, cloud: Any) -> None:
-    found = cloud.image.find_image(IMAGE)
-    if found and found.status == "active":
-        return
-    if found:
-        cloud.image.delete_image(found)
-    image = cloud.image.create_image(
-        name=IMAGE,
-        container_format="bare",
-        disk_format="qcow2",
-        visibility="public",
-        min_disk=1,
-        hw_qemu_guest_agent="yes",
-        os_require_quiesce="yes",
-    )
-    with lab.guest_image.open("rb") as held:
-        cloud.image.put(
-            f"/images/{image.id}/file", data=held, headers={"Content-Type": "application/octet-stream"}
-        ).raise_for_status()
 
 
 def _network(lab: RealLab, cloud: Any) -> None:

@@ -4,17 +4,17 @@ import json
 import random
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from nodeops.plan import Action, Plan, Risk, ServerPlan
+from nodeops.plan import Action, Risk
 from nodeops.runbooks.classes import CLASSES
 from nodeops.runbooks.classify import concerned
 from nodeops.runbooks.reattach_classes import OF_A_REATTACH
 from nodeops.runbooks.recover_classes import OF_A_RECOVERY
 from nodeops.runbooks.rewrite_classes import OF_A_REWRITE
 from nodeops.runbooks.scene import Scene
+from tests.plans.expectation import told_of
 from tests.plans.form import Case, case_of
 
 PLANNED_HERE = CLASSES.keys() - {each.name for each in (*OF_A_REWRITE, *OF_A_REATTACH, *OF_A_RECOVERY)}
@@ -38,7 +38,7 @@ def test_expectation(case: Case) -> None:
     expect = case.expect
     assert set(servers) == set(expect.get("servers", servers))
     for name, wanted in expect.get("servers", {}).items():
-        assert _told(plan, servers[name], wanted) == wanted, name
+        assert told_of(plan, servers[name], wanted) == wanted, name
     for key, told in {
         "fits": plan.fits,
         "steps": [step.id for step in plan.steps],
@@ -52,30 +52,6 @@ def test_expectation(case: Case) -> None:
     assert {load.host: load.servers_in for load in plan.targets} == expect.get(
         "targets", {load.host: load.servers_in for load in plan.targets}
     )
-
-
-def _told(plan: Plan, server: ServerPlan, wanted: dict[str, Any]) -> dict[str, Any]:
-    """Of what the plan says of a server, what the case asks about."""
-    steps = [step for step in plan.steps if step.subject_id == server.id]
-    refusal = server.refusals[0] if server.refusals else None
-    words = " / ".join(each.reason for each in server.refusals)
-    told: dict[str, Any] = {
-        "action": str(server.action),
-        "target": server.target,
-        "refused": [each.refusal_class for each in server.refusals],
-        "override": refusal.override if refusal else None,
-        "refusal_risk": refusal.risk.name.lower() if refusal and refusal.risk is not None else None,
-        "steps": [step.id.replace(f":{server.id}", "") for step in steps],
-        "risk": server.risk.name.lower(),
-        "verdict": str(server.expected_verdict),
-        "ends_as": server.state.get("vm_state"),
-        "seconds": server.expected_seconds,
-        "disk_gb": server.disk_gb,
-    }
-    for key, text in (("says", words), ("why", server.why)):
-        if key in wanted:
-            told[key] = wanted[key] if wanted[key] in text else text
-    return {key: told[key] for key in wanted}
 
 
 def test_every_server_has_one_answer(case: Case) -> None:

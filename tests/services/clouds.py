@@ -196,6 +196,14 @@ class Cloud:
         }
         self.add("nova", "instances", **row | more)
         self.add("nova", "instance_extra", instance_uuid=server_id, deleted=0, pci_requests="[]")
+        self._map(server_id)
+        self._add_volume(name, server_id)
+        self._add_console(server_id, host)
+        self.add_port(name, server_id, host)
+        return server_id
+
+    def _map(self, server_id: str) -> None:
+        """What the API's own database has of a server."""
         self.add(
             "nova_api",
             "instance_mappings",
@@ -205,6 +213,8 @@ class Cloud:
         )
         spec = json.dumps({"nova_object.data": {"availability_zone": None}})
         self.add("nova_api", "request_specs", instance_uuid=server_id, spec=spec)
+
+    def _add_volume(self, name: str, server_id: str) -> None:
         info = {
             "driver_volume_type": "iscsi",
             "data": {"auth_password": SECRET},
@@ -225,6 +235,8 @@ class Cloud:
             updated_at=THEN,
             uuid=uuid(f"mapping {name}"),
         )
+
+    def _add_console(self, server_id: str, host: str) -> None:
         self.add(
             "nova",
             "console_auth_tokens",
@@ -237,8 +249,6 @@ class Cloud:
             internal_access_path=None,
             access_url_base=None,
         )
-        self.add_port(name, server_id, host)
-        return server_id
 
     def add_port(self, name: str, device_id: str, host: str, owner: str = "compute:az1") -> str:
         port_id = uuid(f"port {name}")

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from nodeops.plan import Action, Level, Plan, Risk, ServerPlan
+from nodeops.plan import Action, Level, Risk
 from nodeops.runbooks.classes import CLASSES
 from nodeops.runbooks.recover import recover_options
 from nodeops.runbooks.recover_classes import OF_A_RECOVERY
+from tests.plans.expectation import told_of
 from tests.plans.recover.form import Case, case_of
 
 CASES = sorted(Path(__file__).parent.glob("*.json"))
@@ -33,7 +34,7 @@ def test_expectation(case: Case) -> None:
     wanted: dict[str, dict[str, Any]] = expect.get("servers", {})
     assert set(servers) == set(wanted or servers)
     for name, each in wanted.items():
-        assert _told(plan, servers[name], each) == each, name
+        assert told_of(plan, servers[name], each) == each, name
     assert [step.id for step in plan.steps] == expect.get("steps", [step.id for step in plan.steps])
     codes = {finding.code for finding in plan.findings}
     assert codes >= set(expect.get("findings", ()))
@@ -41,25 +42,6 @@ def test_expectation(case: Case) -> None:
     for level, key in ((Level.ERROR, "errors"), (Level.WARNING, "warnings")):
         found = [finding.code for finding in plan.findings if finding.level is level]
         assert found == expect.get(key, found)
-
-
-def _told(plan: Plan, server: ServerPlan, wanted: dict[str, Any]) -> dict[str, Any]:
-    refusal = server.refusals[0] if server.refusals else None
-    steps = [step for step in plan.steps if step.subject_id == server.id]
-    words = " / ".join(each.reason for each in server.refusals)
-    told: dict[str, Any] = {
-        "action": str(server.action),
-        "refused": [each.refusal_class for each in server.refusals],
-        "override": refusal.override if refusal else None,
-        "refusal_risk": refusal.risk.name.lower() if refusal and refusal.risk is not None else None,
-        "steps": [step.id.replace(f":{server.id}", "") for step in steps],
-        "verdict": str(server.expected_verdict),
-        "ends_as": server.state.get("vm_state"),
-    }
-    for key, text in (("says", words), ("why", server.why)):
-        if key in wanted:
-            told[key] = wanted[key] if wanted[key] in text else text
-    return {key: told[key] for key in wanted}
 
 
 def test_steps_hang_together(case: Case) -> None:

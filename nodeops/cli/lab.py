@@ -36,42 +36,51 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False, help=HELP, no_arg
 Host = Annotated[str, typer.Argument(metavar="HOST", help="A host of the lab.")]
 
 
+Hosts = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Simulated compute hosts [default: 6].", show_default=False),
+]
+RealHosts = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Instead, N containers with libvirt, QEMU and nova-compute; needs root and Debian.",
+        show_default=False,
+    ),
+]
+Servers = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Plain servers over all hosts [default: none].", show_default=False),
+]
+Storage = Annotated[
+    str | None,
+    typer.Option(metavar="KIND", help="shared or local [default: shared].", show_default=False),
+]
+MigrationRate = Annotated[
+    str | None,
+    typer.Option(metavar="RATE", help="Of one migration, as 512M a second.", show_default=False),
+]
+ConcurrentMigrations = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", help="How many Nova runs at once out of one host [default: 1].", show_default=False
+    ),
+]
+BasePort = Annotated[
+    int | None,
+    typer.Option(metavar="PORT", help="First of the ports [default: a free range].", show_default=False),
+]
+
+
 @app.command()
 def up(
-    hosts: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Simulated compute hosts [default: 6].", show_default=False),
-    ] = None,
-    real_hosts: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Instead, N containers with libvirt, QEMU and nova-compute; needs root and Debian.",
-            show_default=False,
-        ),
-    ] = None,
-    servers: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Plain servers over all hosts [default: none].", show_default=False),
-    ] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(metavar="KIND", help="shared or local [default: shared].", show_default=False),
-    ] = None,
-    migration_rate: Annotated[
-        str | None,
-        typer.Option(metavar="RATE", help="Of one migration, as 512M a second.", show_default=False),
-    ] = None,
-    concurrent_migrations: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="How many Nova runs at once out of one host [default: 1].", show_default=False
-        ),
-    ] = None,
-    base_port: Annotated[
-        int | None,
-        typer.Option(metavar="PORT", help="First of the ports [default: a free range].", show_default=False),
-    ] = None,
+    hosts: Hosts = None,
+    real_hosts: RealHosts = None,
+    servers: Servers = None,
+    storage: Storage = None,
+    migration_rate: MigrationRate = None,
+    concurrent_migrations: ConcurrentMigrations = None,
+    base_port: BasePort = None,
     install: Annotated[bool, typer.Option(help="Install missing Debian packages when root.")] = True,
     name: lab.Name = lab.DEFAULT_NAME,
     directory: lab.Directory = None,

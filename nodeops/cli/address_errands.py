@@ -6,8 +6,10 @@ from http import HTTPStatus
 from typing import Any
 
 from nodeops.addresses import KEPT_FROM, KEPT_NAME, KEPT_OWNER, AddressPort
+from nodeops.cli import showing
 from nodeops.cli.address_run import Change, Errand, as_json, busy, checked_address, is_address, one_port
 from nodeops.cli.output import Format, document, text
+from nodeops.cli.showing import Shown
 from nodeops.clients.knock import Answer, knock
 from nodeops.errors import (
     ApiError,
@@ -34,12 +36,12 @@ def show(errand: Errand, word: str) -> None:
     """Of an address, fixed or floating, or of a server; what was kept from a deleted server too."""
     ports = _ports(errand, word)
     lines = [errand.line(port) for port in ports]
-    if errand.manner.output is Format.JSON:
-        document({"ports": [port_document(each) for each in lines]})
-    elif errand.manner.output is Format.MARKDOWN:
-        text(ports_markdown(lines))
-    else:
-        errand.desk.out().print(ports_table(lines))
+    shown = Shown(
+        lambda: {"ports": [port_document(each) for each in lines]},
+        lambda: ports_markdown(lines),
+        lambda _width: [ports_table(lines)],
+    )
+    showing.show(errand.desk, errand.manner.output, shown)
 
 
 def _ports(errand: Errand, word: str) -> Sequence[AddressPort]:

@@ -11,8 +11,9 @@ from nodeops.cli import ask, refusal
 from nodeops.cli.desk import Desk
 from nodeops.cli.host_run import Changes
 from nodeops.cli.options import Manner
-from nodeops.cli.output import Format, document, text
+from nodeops.cli.output import Format
 from nodeops.cli.perform import command_line
+from nodeops.cli.showing import Shown, show
 from nodeops.engine.clock import Clock
 from nodeops.engine.journal import RunInfo, Who
 from nodeops.engine.record import RunRecord
@@ -105,25 +106,21 @@ class Errand:
     def result(self, command: str, ports: Sequence[AddressPort], *, changed: bool, words: str) -> None:
         """The command's result."""
         lines = [self.line(port) for port in ports]
-        if self.manner.output is Format.JSON:
-            document(
-                {
-                    "command": command,
-                    "dry_run": self.manner.dry_run,
-                    "changed": changed,
-                    "words": words,
-                    "exit_code": 0,
-                    "ports": [port_document(each) for each in lines],
-                    "error": None,
-                }
-            )
-        elif self.manner.output is Format.MARKDOWN:
-            text(ports_markdown(lines) + f"\n{words}\n")
-        else:
-            console = self.desk.out()
-            if lines:
-                console.print(ports_table(lines))
-            console.print(line((words, "head")))
+        document = {
+            "command": command,
+            "dry_run": self.manner.dry_run,
+            "changed": changed,
+            "words": words,
+            "exit_code": 0,
+            "ports": [port_document(each) for each in lines],
+            "error": None,
+        }
+        shown = Shown(
+            lambda: document,
+            lambda: ports_markdown(lines) + f"\n{words}\n",
+            lambda _width: [*([ports_table(lines)] if lines else []), line((words, "head"))],
+        )
+        show(self.desk, self.manner.output, shown)
 
     # -- waiting
 

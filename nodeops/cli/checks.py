@@ -1,14 +1,16 @@
 """What `nodeops doctor` shows: what is configured here, then what the cloud offers and permits."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich.text import Text
 
 from nodeops import config
 from nodeops.cli.desk import Desk
 from nodeops.cli.exit_codes import exit_code
-from nodeops.cli.output import Format, document, text
+from nodeops.cli.output import Format
+from nodeops.cli.showing import Shown, show
 from nodeops.clients.doctor import Check, Health, examine
 from nodeops.errors import NodeopsError
 from nodeops.report.console import line
@@ -36,13 +38,12 @@ def run_checks(desk: Desk, output: Format) -> int:
     """Ask everything, show the answers, and return the exit code of the first that failed."""
     answers = [*_here(desk), *_there(desk)]
     code = next((_code(answer) for answer in answers if answer.health is Health.FAILED), 0)
-    if output is Format.JSON:
-        document({"exit_code": code, "checks": [_value(answer) for answer in answers]})
-    elif output is Format.MARKDOWN:
-        rows = [(answer.name, str(answer.health), answer.found, answer.hint) for answer in answers]
-        text("\n".join(markdown_table(("Check", "Health", "Found", "Hint"), rows)))
-    else:
-        _show(desk, answers)
+    shown = Shown(
+        lambda: {"exit_code": code, "checks": [_value(answer) for answer in answers]},
+        lambda: _markdown(answers),
+        lambda _width: _parts(answers),
+    )
+    show(desk, output, shown)
     return code
 
 
@@ -83,7 +84,12 @@ def _value(answer: Check) -> dict[str, object]:
     }
 
 
-def _show(desk: Desk, answers: list[Check]) -> None:
+def _markdown(answers: Sequence[Check]) -> str:
+    rows = [(answer.name, str(answer.health), answer.found, answer.hint) for answer in answers]
+    return "\n".join(markdown_table(("Check", "Health", "Found", "Hint"), rows))
+
+
+def _parts(answers: Sequence[Check]) -> Iterator[Any]:
     table = plain_table("", "check", "found")
     table.show_header = False
     table.columns[2].overflow, table.columns[2].no_wrap = "fold", False
@@ -93,12 +99,11 @@ def _show(desk: Desk, answers: list[Check]) -> None:
         if answer.hint:
             words.append(f"\nhint: {answer.hint}", "dim")
         table.add_row(Text(mark, style), Text(answer.name), words)
-    console = desk.out()
-    console.print(table)
-    console.print()
+    yield table
+    yield ""
     bad = sum(answer.health is Health.FAILED for answer in answers)
     ending = "everything a drain needs is there" if not bad else f"{count(bad, 'check')} failed"
-    console.print(line((ending, "bad" if bad else "good")))
+    yield line((ending, "bad" if bad else "good"))
 
 
 def _inventory(desk: Desk) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from nodeops.cli import ask
 from nodeops.cli.desk import Desk
-from nodeops.cli.disks_show import show
+from nodeops.cli.disks_show import show_disks
 from nodeops.cli.host_run import HostRun, refuse_busy, running
 from nodeops.cli.options import Manner
 from nodeops.clients.instance_files import HostInstanceFiles
@@ -56,7 +56,7 @@ class Disks:
             if not plan.steps or self.manner.dry_run:
                 error = None if options.clean else _objection(host, items)
                 code = error.exit_code if error else 0
-                show(self.desk, plan, items, self.manner, code=code, run="", moved=moved)
+                show_disks(self.desk, plan, items, self.manner, code=code, run="", moved=moved)
                 if options.clean:
                     self._say(f"{host}: {_would(plan, items)}")
                 if error:
@@ -155,7 +155,7 @@ class Disks:
             )
             error = kind(words, hint="What was not moved is where it was; look again.")
         code = error.exit_code if error else 0
-        show(self.desk, plan, items, self.manner, code=code, run=run_id, moved=moved)
+        show_disks(self.desk, plan, items, self.manner, code=code, run=run_id, moved=moved)
         if error:
             raise error
         where = next(iter(moved.values())).rsplit("/", 1)[0]

@@ -14,7 +14,7 @@ from nodeops.cli.desk import Desk
 from nodeops.cli.disks_run import INSTANCES, MIB, host_files
 from nodeops.cli.host_run import HostRun, refuse_busy, running
 from nodeops.cli.options import Manner
-from nodeops.cli.output import Format, document
+from nodeops.cli.showing import Shown, show
 from nodeops.clients.shell import Shell
 from nodeops.errors import FailedError, HostTroubleError, PartlyDoneError, RefusedError, UsageError
 from nodeops.gather import find_host
@@ -119,25 +119,24 @@ class Salvage:
             raise kind(f"{plan.host}: {done}; {run.failed[0]}", hint="The same command again goes on.")
 
     def _tell(self, plan: Plan, listed: SalvageList, run: str, failed: Sequence[str], words: str) -> None:
-        if self.manner.output is Format.JSON:
-            document(
-                {
-                    "command": "disks-salvage",
-                    "host": plan.host,
-                    "run": run,
-                    "dry_run": self.manner.dry_run,
-                    "exit_code": FailedError.exit_code if failed else 0,
-                    "source": plan.options["source"],
-                    "target": plan.options["target"],
-                    "entries": [step.subject_id for step in plan.steps],
-                    "files": [{"name": each.name, "size": each.size} for each in listed.files],
-                    "failed": list(failed),
-                    "words": words,
-                    "error": None,
-                }
-            )
-        else:
-            self.desk.out().print(f"salvage {plan.host}: {words}", soft_wrap=True)
+        document = {
+            "command": "disks-salvage",
+            "host": plan.host,
+            "run": run,
+            "dry_run": self.manner.dry_run,
+            "exit_code": FailedError.exit_code if failed else 0,
+            "source": plan.options["source"],
+            "target": plan.options["target"],
+            "entries": [step.subject_id for step in plan.steps],
+            "files": [{"name": each.name, "size": each.size} for each in listed.files],
+            "failed": list(failed),
+            "words": words,
+            "error": None,
+        }
+        told = f"salvage {plan.host}: {words}"
+        show(
+            self.desk, self.manner.output, Shown(lambda: document, lambda: f"{told}\n", lambda _width: [told])
+        )
 
 
 @dataclass

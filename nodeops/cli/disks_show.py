@@ -1,7 +1,7 @@
 """What `nodeops disks` shows."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -9,7 +9,7 @@ from rich.table import Table
 from nodeops.cli.desk import Desk
 from nodeops.cli.inspect_show import seen
 from nodeops.cli.options import Manner
-from nodeops.cli.output import Format, document, text
+from nodeops.cli.showing import Shown, show, unbroken
 from nodeops.plan import Finding, Plan
 from nodeops.report.console import line
 from nodeops.report.figures import duration, size
@@ -20,7 +20,7 @@ QUIET = frozenset({"in-use", "base-used", "nova"})
 MIB = 2**20
 
 
-def show(
+def show_disks(
     desk: Desk,
     plan: Plan,
     items: Sequence[Item],
@@ -31,18 +31,21 @@ def show(
     moved: dict[str, str],
 ) -> None:
     """In the format that was asked for."""
-    if manner.output is Format.JSON:
-        document(as_document(plan, items, manner, code=code, run=run, moved=moved))
-    elif manner.output is Format.MARKDOWN:
-        text(as_markdown(plan, items))
-    else:
-        console = desk.out()
-        listed = [item for item in items if item.kind.name not in QUIET]
-        if listed:
-            console.print(_table(listed, moved))
-        console.print(_sums(items))
-        for finding in plan.findings:
-            console.print(line((finding.words, _style(finding))), soft_wrap=True)
+    shown = Shown(
+        lambda: as_document(plan, items, manner, code=code, run=run, moved=moved),
+        lambda: as_markdown(plan, items),
+        lambda _width: _parts(plan, items, moved),
+    )
+    show(desk, manner.output, shown)
+
+
+def _parts(plan: Plan, items: Sequence[Item], moved: dict[str, str]) -> Iterator[Any]:
+    listed = [item for item in items if item.kind.name not in QUIET]
+    if listed:
+        yield _table(listed, moved)
+    yield _sums(items)
+    for finding in plan.findings:
+        yield unbroken(line((finding.words, _style(finding))))
 
 
 def _style(finding: Finding) -> str:

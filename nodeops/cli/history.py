@@ -1,8 +1,12 @@
 """What the journal knows, shown."""
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 from nodeops.cli.desk import Desk
 from nodeops.cli.exit_codes import ending
-from nodeops.cli.output import Format, document, text
+from nodeops.cli.output import Format
+from nodeops.cli.showing import Shown, show
 from nodeops.cli.task import own_command, task_of
 from nodeops.engine.journal import Journal, RunInfo, RunState
 from nodeops.errors import UnknownRunError, UsageError
@@ -39,19 +43,26 @@ def refuse_other_cloud(desk: Desk, run: RunInfo) -> None:
 
 def list_runs(desk: Desk, host: str | None, number: int, output: Format) -> None:
     lines = [_line(run) for run in desk.journal().runs(host=host, limit=number)]
-    if output is Format.JSON:
-        document({"runs": [run_line_document(line) for line in lines]})
-    elif output is Format.MARKDOWN:
-        rows = [
-            (run.id, run.runbook, run.host, run.state, moment(run.started), _took(run), run.user, _code(run))
-            for run in lines
-        ]
-        headers = ("Run", "Runbook", "Host", "State", "Started", "Took", "By", "Exit")
-        text("\n".join(markdown_table(headers, rows)))
-    elif lines:
-        desk.out().print(runs_table(lines))
-    else:
-        desk.err().print("no runs")
+
+    def parts(_width: int) -> Iterator[Any]:
+        if lines:
+            yield runs_table(lines)
+        else:
+            desk.err().print("no runs")
+
+    runs = Shown(
+        lambda: {"runs": [run_line_document(line) for line in lines]}, lambda: _runs_markdown(lines), parts
+    )
+    show(desk, output, runs)
+
+
+def _runs_markdown(lines: Sequence[RunLine]) -> str:
+    rows = [
+        (run.id, run.runbook, run.host, run.state, moment(run.started), _took(run), run.user, _code(run))
+        for run in lines
+    ]
+    headers = ("Run", "Runbook", "Host", "State", "Started", "Took", "By", "Exit")
+    return "\n".join(markdown_table(headers, rows))
 
 
 def _took(run: RunLine) -> str:
@@ -92,20 +103,23 @@ def show_run(desk: Desk, name: str, output: Format) -> None:
         started=run.started,
         ended=run.ended or 0.0,
     )
-    if output is Format.JSON:
-        document(run_document(outcome, exit_code=run.exit_code or 0) | {"state": _line(run).state})
-    elif output is Format.MARKDOWN:
-        text(run_markdown(outcome, _standing(run, outcome)))
-    else:
-        console = desk.out()
-        if outcome.servers:
-            console.print(OutcomeView(outcome, _standing(run, outcome), good=run.exit_code == 0))
-        else:
-            console.print(line((f"{run.runbook} {run.host}", "head"), (f"   run {run.id}", "dim")))
-            console.print()
-            console.print(steps_table([row.result for row in journal.steps(run.id)], _names(run)))
-            console.print()
-            console.print(line((_standing(run, outcome), "head")))
+    shown = Shown(
+        lambda: run_document(outcome, exit_code=run.exit_code or 0) | {"state": _line(run).state},
+        lambda: run_markdown(outcome, _standing(run, outcome)),
+        lambda _width: _run_parts(journal, run, outcome),
+    )
+    show(desk, output, shown)
+
+
+def _run_parts(journal: Journal, run: RunInfo, outcome: Outcome) -> Iterator[Any]:
+    if outcome.servers:
+        yield OutcomeView(outcome, _standing(run, outcome), good=run.exit_code == 0)
+        return
+    yield line((f"{run.runbook} {run.host}", "head"), (f"   run {run.id}", "dim"))
+    yield ""
+    yield steps_table([row.result for row in journal.steps(run.id)], _names(run))
+    yield ""
+    yield line((_standing(run, outcome), "head"))
 
 
 def _names(run: RunInfo) -> dict[str, str]:

@@ -6,8 +6,8 @@ from nodeops.cli import ask
 from nodeops.cli.desk import Desk
 from nodeops.cli.inspect_run import host_looker
 from nodeops.cli.options import Manner
-from nodeops.cli.output import Format, document
 from nodeops.cli.perform import command_line
+from nodeops.cli.showing import Shown, show
 from nodeops.engine.journal import Who
 from nodeops.errors import FailedError, HostBusyError
 from nodeops.gather import find_host
@@ -76,30 +76,29 @@ def _step(found: Look) -> Step:
 
 
 def _tell(desk: Desk, manner: Manner, host: str, looks: Sequence[Look], words: str) -> None:
-    if manner.output is Format.JSON:
-        document(
+    document = {
+        "command": "inspect-clean",
+        "host": host,
+        "dry_run": manner.dry_run,
+        "exit_code": 0,
+        "looks": [
             {
-                "command": "inspect-clean",
-                "host": host,
-                "dry_run": manner.dry_run,
-                "exit_code": 0,
-                "looks": [
-                    {
-                        "server": each.server_id,
-                        "who": each.who,
-                        "phase": each.phase,
-                        "reason": each.reason,
-                        "guest": each.state_after,
-                        "left": list(each.left),
-                    }
-                    for each in looks
-                ],
-                "words": words,
-                "error": None,
+                "server": each.server_id,
+                "who": each.who,
+                "phase": each.phase,
+                "reason": each.reason,
+                "guest": each.state_after,
+                "left": list(each.left),
             }
-        )
-        return
-    for each in looks:
-        guest = f"; the guest is {each.state_after}" if each.state_after else ""
-        desk.out().print(f"{each.server_id}  {each.phase}  {each.reason}{guest}", soft_wrap=True)
-    desk.out().print(words, soft_wrap=True)
+            for each in looks
+        ],
+        "words": words,
+        "error": None,
+    }
+    lines = [*map(_line, looks), words]
+    show(desk, manner.output, Shown(lambda: document, lambda: "\n".join(lines) + "\n", lambda _width: lines))
+
+
+def _line(look: Look) -> str:
+    guest = f"; the guest is {look.state_after}" if look.state_after else ""
+    return f"{look.server_id}  {look.phase}  {look.reason}{guest}"

@@ -3,7 +3,7 @@
 import datetime as dt
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from rich.table import Table
 
 from nodeops.cli.desk import Desk
 from nodeops.cli.options import Manner
-from nodeops.cli.output import Format, document, text
+from nodeops.cli.output import Format
+from nodeops.cli.showing import Shown, show
 from nodeops.inspecting import Entry, Look, Part
 from nodeops.plan import Plan
 from nodeops.report.console import line
@@ -54,20 +55,23 @@ def show_plan(desk: Desk, plan: Plan, manner: Manner) -> None:
 
 
 def show_result(desk: Desk, result: Result, manner: Manner, *, code: int = 0) -> None:
-    if manner.output is Format.JSON:
-        document(as_document(result, manner, code))
-    elif manner.output is Format.MARKDOWN:
-        text(_markdown(result))
-    elif not manner.dry_run:
-        console = desk.out()
-        if result.listed:
-            console.print(entries_table(result.entries))
-        if result.more:
-            console.print("there are more")
-        for each in result.copied:
-            console.print(line(f"{each.file}  {_size(each.size)}  sha256 {each.sha256}"), soft_wrap=True)
-        if result.words:
-            desk.err().print(line((result.words, "head")), soft_wrap=True)
+    shown = Shown(
+        lambda: as_document(result, manner, code),
+        lambda: _markdown(result),
+        lambda _width: () if manner.dry_run else _parts(desk, result),
+    )
+    show(desk, manner.output, shown)
+
+
+def _parts(desk: Desk, result: Result) -> Iterator[Any]:
+    if result.listed:
+        yield entries_table(result.entries)
+    if result.more:
+        yield "there are more"
+    for each in result.copied:
+        yield f"{each.file}  {_size(each.size)}  sha256 {each.sha256}"
+    if result.words:
+        desk.err().print(line((result.words, "head")), soft_wrap=True)
 
 
 def as_document(result: Result, manner: Manner, code: int) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from nodeops.cli.desk import Desk
 from nodeops.cli.exit_codes import exit_code
 from nodeops.cli.options import Manner
-from nodeops.cli.output import Format, document, error_value, text
+from nodeops.cli.output import Format, error_value
+from nodeops.cli.showing import Shown, show
 from nodeops.errors import NodeopsError
 from nodeops.outcome import Outcome
 from nodeops.plan import Plan
@@ -21,6 +22,7 @@ class Presenter:
     """Data to stdout: the plan of a dry run, the result of a run. Everything on the way there to stderr."""
 
     def __init__(self, desk: Desk, manner: Manner) -> None:
+        self.desk = desk
         self.format = manner.output
         self.dry_run = manner.dry_run
         self._out = desk.out()
@@ -48,16 +50,14 @@ class Presenter:
         """The plan as the command's result, with the SQL it stands for."""
         if error is not None:
             code = exit_code(error)
-        if self.format is Format.JSON:
-            told: dict[str, object] = {"error": error_value(error)} if error else {}
-            told |= {"statements": list(statements)} if statements else {}
-            document(plan_document(plan, exit_code=code, dry_run=self.dry_run) | told)
-        elif self.format is Format.MARKDOWN:
-            text(plan_markdown(plan, statements))
-        else:
-            self._out.print(PlanView(plan))
-            for line in statements:
-                self._out.print(line, soft_wrap=True, markup=False, highlight=False)
+        told: dict[str, object] = {"error": error_value(error)} if error else {}
+        told |= {"statements": list(statements)} if statements else {}
+        shown = Shown(
+            lambda: plan_document(plan, exit_code=code, dry_run=self.dry_run) | told,
+            lambda: plan_markdown(plan, statements),
+            lambda _width: [PlanView(plan), *statements],
+        )
+        show(self.desk, self.format, shown)
 
     def not_run(self, plan: Plan, error: NodeopsError) -> None:
         """The result of a run that did not come about; the plan was shown before."""
@@ -77,15 +77,15 @@ class Presenter:
 
     def outcome(self, outcome: Outcome, words: str, error: NodeopsError | None) -> None:
         """The run as the command's result."""
-        if self.format is Format.JSON:
-            told = {"error": error_value(error)} if error else {}
-            document(run_document(outcome, exit_code=exit_code(error) if error else 0) | told)
-        elif self.format is Format.MARKDOWN:
-            text(run_markdown(outcome, words))
-        else:
-            self._out.print()
-            # An error's message comes on stderr, in the form of all errors.
-            self._out.print(OutcomeView(outcome, "" if error else words, good=error is None))
+        told = {"error": error_value(error)} if error else {}
+        # An error's message comes on stderr, in the form of all errors.
+        said = "" if error else words
+        shown = Shown(
+            lambda: run_document(outcome, exit_code=exit_code(error) if error else 0) | told,
+            lambda: run_markdown(outcome, words),
+            lambda _width: ["", OutcomeView(outcome, said, good=error is None)],
+        )
+        show(self.desk, self.format, shown)
 
     def stale(self, lines: Sequence[str]) -> None:
         """The difference between what was approved and what is."""

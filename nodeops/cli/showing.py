@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from rich.text import Text
+
 from nodeops.cli.desk import Desk
 from nodeops.cli.output import Format, document, text
 
@@ -27,4 +29,14 @@ def show(desk: Desk, output: Format, shown: Shown) -> None:
     else:
         console = desk.out()
         for part in shown.parts(console.width):
-            console.print(part, soft_wrap=isinstance(part, str))
+            console.print(part, soft_wrap=isinstance(part, str) or _is_unbroken(part))
+
+
+def unbroken(words: Text) -> Text:
+    """However long it is, the terminal breaks it: what is copied from there stays whole."""
+    words.no_wrap = True
+    return words
+
+
+def _is_unbroken(part: Any) -> bool:
+    return isinstance(part, Text) and bool(part.no_wrap)

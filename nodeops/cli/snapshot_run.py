@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from nodeops.cli import ask
 from nodeops.cli.desk import Desk
 from nodeops.cli.options import Manner
-from nodeops.cli.output import Format, document, error_value, text
+from nodeops.cli.output import Format, error_value
+from nodeops.cli.showing import Shown, show
 from nodeops.cli.site_command import Commands, SiteCommands
 from nodeops.cli.snapshot_job import Job
 from nodeops.cli.snapshot_journal import RUNBOOK, Ledger, plan_of
@@ -342,23 +343,21 @@ class Snapshots:
         from nodeops.cli.exit_codes import exit_code
 
         after = {each.server_id: snapshot_view.made_document(each) for each in made}
-        if self.manner.output is Format.JSON:
-            document(
-                {
-                    "command": RUNBOOK,
-                    "dry_run": dry_run,
-                    "exit_code": exit_code(error) if error else code,
-                    "servers": [
-                        {**snapshot_view.wanted_document(each), **after.get(each.server_id, {})}
-                        for each in wanted
-                    ],
-                    "error": error_value(error) if error else None,
-                }
-            )
-        elif self.manner.output is Format.MARKDOWN and made:
-            text(snapshot_view.made_markdown(made))
-        elif made:
-            self.desk.out().print(snapshot_view.made_table(made))
+        document = {
+            "command": RUNBOOK,
+            "dry_run": dry_run,
+            "exit_code": exit_code(error) if error else code,
+            "servers": [
+                {**snapshot_view.wanted_document(each), **after.get(each.server_id, {})} for each in wanted
+            ],
+            "error": error_value(error) if error else None,
+        }
+        shown = Shown(
+            lambda: document,
+            lambda: snapshot_view.made_markdown(made) if made else "",
+            lambda _width: [snapshot_view.made_table(made)] if made else [],
+        )
+        show(self.desk, self.manner.output, shown)
 
 
 def _wanted(item: Item) -> Wanted:

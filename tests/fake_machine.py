@@ -225,7 +225,7 @@ class FakeMachine:
         host, boot = self.host(name), self._boot(name).id
         begun = host.begun.get(work_id)
         if begun is None:
-            return WorkReport(WorkState.ABSENT, now_boot_id=boot, log="/work/out")
+            return WorkReport(WorkState.ABSENT, now_boot_id=boot, log="/srv/out")
         state, code = WorkState.RUNNING, None
         if self.now >= begun.began + begun.seconds and host.boots == begun.boot:
             state, code = WorkState.ENDED, begun.code
@@ -233,7 +233,7 @@ class FakeMachine:
             over = begun.began + begun.seconds <= host.booted - self.boot_seconds
             state, code = (WorkState.ENDED, begun.code) if over else (WorkState.LOST, None)
         return WorkReport(
-            state, code, "last words\n", begun.began, None, f"boot-{begun.boot}-of-{name}", boot, "/work/out"
+            state, code, "last words\n", begun.began, None, f"boot-{begun.boot}-of-{name}", boot, "/srv/out"
         )
 
     def _call(self, name: str, host: str, question: Callable[[], Answer], *, write: bool = False) -> Answer:

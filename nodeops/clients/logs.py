@@ -8,11 +8,11 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.resources import files
-from typing import Protocol
+from typing import Any
 
+from nodeops.clients.on_host import OnHost, Runner
 from nodeops.clients.shell import Answer, Command, Shell
-from nodeops.errors import SshError, SshReason
+from nodeops.errors import HostTroubleError, SshError, SshReason
 from nodeops.inventory import Inventory, Place
 from nodeops.inventory.variables import ServiceManager
 from nodeops.log import redact
@@ -33,16 +33,6 @@ USUAL = tuple(
 """Where packages and kolla put them; for a host of which the inventory does not tell."""
 TRUSTED_SKEW = 0.5
 """Of a clock that was asked over a slow link less cannot be told from the link."""
-SCRIPT = files("nodeops.onhost").joinpath("log_search.py").read_bytes()
-PROGRAM = ("python3", "-IS", "-")
-"""With nothing but its own library, which is quicker to start."""
-NOT_FOUND = 127
-
-
-class Runner(Protocol):
-    """What runs a command on a host; `Shell` does."""
-
-    def run(self, command: Command) -> Answer: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +57,7 @@ class HostLogs:
             if host not in self._open:
                 self._open[host] = self.shell(place)
             return search(_Sudo(self._open[host]), place, wanted)
-        except SshError as error:
+        except (SshError, HostTroubleError) as error:
             return Found(host, error=error.message.removeprefix(f"{host}: "))
 
     def close(self) -> None:
@@ -78,7 +68,7 @@ class HostLogs:
 
 
 def search(runner: Runner, place: Place, wanted: Wanted, clock: Clock | None = None) -> Found:
-    """What one host has; its clock is asked for, unless it is known. Raises `SshError`."""
+    """What one host has; its clock is asked for, unless known. Raises `SshError`, `HostTroubleError`."""
     clock = clock or _clock(runner, min(CLOCK_SECONDS, wanted.seconds))
     host = place.nova_host
     found = _search(runner, host, place.logs or USUAL, wanted, clock)
@@ -121,23 +111,23 @@ def _clock(runner: Runner, seconds: float) -> Clock:
 
 
 def _search(runner: Runner, host: str, sources: Iterable[LogSource], wanted: Wanted, clock: Clock) -> Found:
-    answer = runner.run(_command(tuple(map(str, sources)), wanted, clock))
-    if answer.status == NOT_FOUND:
-        return Found(host, skew=clock.skew, error="has no python3, which searches there")
-    if not answer.ok:
-        return Found(host, skew=clock.skew, error=f"the search ended with {answer.status}: {answer.words}")
+    asked = _asked(tuple(map(str, sources)), wanted, clock)
+    answer = OnHost(runner).printed("log-search", asked, seconds=wanted.seconds, most_bytes=MOST_BYTES)
     return replace(read(answer.stdout, host, clock, wanted), cut=answer.cut or "\n#cut " in answer.stdout)
 
 
-def _command(sources: Sequence[str], wanted: Wanted, clock: Clock) -> Command:
-    epoch = tuple(
-        "" if at is None else str(int(at + clock.skew + rest))
-        for at, rest in ((wanted.since, 0), (wanted.until, 1))
-    )
-    local = tuple("" if at is None else clock.local(at) for at in (wanted.since, wanted.until))
-    limits = (*local, *epoch, str(MOST_LINES))
-    argv = (*PROGRAM, ",".join(wanted.ids), ",".join(wanted.subjects), *limits, *sources)
-    return Command(argv, stdin=SCRIPT, sudo=True, timeout=wanted.seconds, most_bytes=MOST_BYTES)
+def _asked(sources: Sequence[str], wanted: Wanted, clock: Clock) -> dict[str, Any]:
+    since, until = wanted.since, wanted.until
+    return {
+        "ids": wanted.ids,
+        "subjects": wanted.subjects,
+        "since": "" if since is None else clock.local(since),
+        "until": "" if until is None else clock.local(until),
+        "begin": None if since is None else int(since + clock.skew),
+        "end": None if until is None else int(until + clock.skew + 1),
+        "most": MOST_LINES,
+        "sources": sources,
+    }
 
 
 def read(output: str, host: str, clock: Clock, wanted: Wanted) -> Found:
@@ -224,4 +214,5 @@ class LocalShell:
             out.decode(errors="replace"),
             err.decode(errors="replace"),
             cut=len(ended.stdout) > command.most_bytes,
+            raw=out,
         )

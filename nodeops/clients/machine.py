@@ -1,19 +1,18 @@
-"""`Machine` over SSH: programs of `nodeops.clients.remote` run by the host's own Python.
+"""`Machine` over SSH: `nodeops.onhost` is asked, and told what to do.
 
 Connections are kept and made anew after an error: a host that reboots takes them down without a word.
 """
 
-import json
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cache
-from importlib.resources import files
+from dataclasses import dataclass
 from typing import Any
 
+from nodeops.clients.on_host import OnHost
 from nodeops.clients.shell import Answer, Command, Shell
-from nodeops.errors import ApiError, SshError, SshReason
+from nodeops.errors import ApiError, HostTroubleError, SshError, SshReason
 from nodeops.inventory import Place
 from nodeops.inventory.variables import ServiceManager
 from nodeops.machine import (
@@ -29,17 +28,8 @@ from nodeops.machine import (
     WorkState,
 )
 
-PROGRAM = "import sys; n = int(sys.stdin.readline()); exec(compile(sys.stdin.read(n), 'nodeops', 'exec'))"
-"""Reads what it runs, so that neither it nor what it is told is on a command line."""
 LOOK_SECONDS, CONDITION_SECONDS, CHANGE_SECONDS = 20.0, 60.0, 60.0
-NO_PROGRAM = 127
-LOG_BYTES = 4 * 1024 * 1024
 LOST = frozenset({SshReason.LOST, SshReason.TIMED_OUT})
-
-
-@cache
-def _program(name: str) -> str:
-    return files("nodeops.clients.remote").joinpath(f"{name}.py").read_text(encoding="utf-8")
 
 
 class SshMachine:
@@ -59,21 +49,20 @@ class SshMachine:
     # -- reading
 
     def boot(self, host: str) -> Boot:
-        return _boot(self._look(host, "boot", LOOK_SECONDS))
+        return _boot(self._ask(host, "boot", {}, LOOK_SECONDS))
 
     def compute(self, host: str) -> Service | None:
-        return _service(self._look(host, "compute", LOOK_SECONDS)["compute"])
+        return _service(self._ask(host, "compute", self._known(host), LOOK_SECONDS)["compute"])
 
     def condition(self, host: str) -> Condition:
         return _condition(host, *self._timed(host))
 
     def logs(self, host: str, *, lines: int = 50, since: float | None = None) -> tuple[str, ...]:
         said = {**self._known(host), "lines": lines, "since": since}
-        found = self._ask(host, "logs", said, LOOK_SECONDS, most_bytes=LOG_BYTES)
-        return tuple(found["lines"])
+        return tuple(self._ask(host, "service-log", said, LOOK_SECONDS)["lines"])
 
     def work(self, host: str, work_id: str) -> WorkReport:
-        found = self._ask(host, "work", {"do": "look", "id": work_id}, LOOK_SECONDS)
+        found = self._ask(host, "work", {"id": work_id}, LOOK_SECONDS)
         return WorkReport(
             state=WorkState(found["state"]),
             exit_code=found.get("exit_code"),
@@ -103,14 +92,8 @@ class SshMachine:
         self._change(host, "unmask", service)
 
     def begin_work(self, host: str, work: Work) -> bool:
-        said = {
-            "do": "begin",
-            "id": work.id,
-            "argv": list(work.argv),
-            "script": work.script,
-            "again": work.again,
-        }
-        return bool(self._ask(host, "work", said, CHANGE_SECONDS)["begun"])
+        said = {"id": work.id, "argv": work.argv, "script": work.script, "again": work.again}
+        return bool(self._ask(host, "work-begin", said, CHANGE_SECONDS)["begun"])
 
     def reboot(self, host: str) -> None:
         answer = self._run(host, Command(("systemctl", "reboot"), sudo=True, timeout=LOOK_SECONDS))
@@ -122,18 +105,18 @@ class SshMachine:
     def _change(self, host: str, what: str, service: Service) -> None:
         unit = service.unit if service.manager is not ServiceManager.SYSTEMD else service.name
         said = {"do": what, "manager": service.manager.value, "name": service.name, "unit": unit}
-        answer = self._send(host, "service", said, CHANGE_SECONDS)
-        if not answer.ok:
-            raise ApiError(f"{host}: {service.name} could not be {_DONE[what]}: {answer.words}", status=400)
-
-    def _look(self, host: str, part: str, seconds: float) -> Any:
-        return self._ask(host, "look", {**self._known(host), "part": part}, seconds)
+        try:
+            self._ask(host, "service-change", said, CHANGE_SECONDS)
+        except HostTroubleError as error:
+            words = error.message.partition(": ")[2]
+            message = f"{host}: {service.name} could not be {_DONE[what]}: {words}"
+            raise ApiError(message, status=400) from error
 
     def _timed(self, host: str) -> tuple[Any, float, float]:
         """With this machine's time before and after; the connection is there by then."""
         self._run(host, Command(("true",), timeout=LOOK_SECONDS))
         before = time.time()
-        found = self._look(host, "condition", CONDITION_SECONDS)
+        found = self._ask(host, "condition", self._known(host), CONDITION_SECONDS)
         return found, before, time.time()
 
     def _known(self, host: str) -> dict[str, Any]:
@@ -148,35 +131,8 @@ class SshMachine:
             "instances": place.instances_path,
         }
 
-    def _ask(
-        self,
-        host: str,
-        name: str,
-        said: Mapping[str, Any],
-        seconds: float,
-        *,
-        most_bytes: int = 256 * 1024,
-    ) -> Any:
-        answer = self._send(host, name, said, seconds, most_bytes=most_bytes)
-        try:
-            if answer.ok:
-                return json.loads(answer.stdout)
-        except ValueError:
-            pass
-        if answer.status == NO_PROGRAM:
-            raise ApiError(
-                f"{host}: there is no python3",
-                hint=f"nodeops looks at hosts with their own Python 3: install it on {host}.",
-            )
-        raise ApiError(f"{host}: looking at it failed: {answer.words}")
-
-    def _send(
-        self, host: str, name: str, said: Mapping[str, Any], seconds: float, *, most_bytes: int = 64 * 1024
-    ) -> Answer:
-        program = _program(name)
-        stdin = f"{len(program)}\n{program}{json.dumps(dict(said))}".encode()
-        argv = ("python3", "-c", PROGRAM)
-        return self._run(host, Command(argv, stdin=stdin, sudo=True, timeout=seconds, most_bytes=most_bytes))
+    def _ask(self, host: str, question: str, said: Mapping[str, Any], seconds: float) -> Any:
+        return OnHost(_Reopened(self, host)).ask(question, said, seconds=seconds)
 
     def _run(self, host: str, command: Command) -> Answer:
         with self._lock:
@@ -198,12 +154,22 @@ class SshMachine:
                 shell.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Reopened:
+    """One host, over the connection that is open or a new one."""
+
+    machine: SshMachine
+    host: str
+
+    def run(self, command: Command) -> Answer:
+        return self.machine._run(self.host, command)  # noqa: SLF001 - of this module
+
+
 _DONE = {"stop": "stopped", "start": "started", "kill": "killed", "mask": "masked", "unmask": "unmasked"}
 
 
 def _boot(found: Any) -> Boot:
-    boot = found["boot"]
-    return Boot(boot["id"], float(boot["at"]), boot["kernel"])
+    return Boot(found["id"], float(found["at"]), found["kernel"])
 
 
 def _service(found: Any) -> Service | None:
@@ -229,7 +195,7 @@ def _condition(host: str, found: Any, before: float, after: float) -> Condition:
     failed = found["failed_units"]
     return Condition(
         host=host,
-        boot=_boot(found),
+        boot=_boot(found["boot"]),
         clock_offset=(least + most) / 2,
         clock_slack=abs(most - least) / 2,
         synchronised=found["synchronised"],

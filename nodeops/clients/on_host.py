@@ -1,6 +1,9 @@
-"""`nodeops.onhost` on a host: sent there by SSH, asked one question at a time."""
+"""`nodeops.onhost` on a host: sent there by SSH, asked one question at a time.
 
-import base64
+The program, the question and what is asked go by standard input; the answer is one JSON document, or what the
+question says. An answer of `trouble` is the host's own words for why it cannot be done.
+"""
+
 import hashlib
 import io
 import json
@@ -9,38 +12,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NoReturn, Protocol
 
-from nodeops.clients.shell import Answer, Command, Shell
+from nodeops.clients.shell import Answer, Command
 from nodeops.errors import HostTroubleError, SshError, SshReason
 
 RUN = "/run/nodeops"
 """Root's alone, and empty after a boot."""
-TROUBLE = 3
 NOT_FOUND = 127
 SECONDS = 60.0
 MOST_BYTES = 32 * 1024 * 1024
-_PUT = """\
-import base64, os, sys
-run, name, archive = {run!r}, {name!r}, {archive!r}
-os.makedirs(run, 0o700, exist_ok=True)
-found = os.lstat(run)
-if found.st_uid != os.geteuid() or found.st_mode & 0o022 or not os.path.isdir(run):
-    sys.exit(run + " is not safe to use: it belongs to somebody else, or others may write to it")
-path = os.path.join(run, name)
-content = base64.b64decode(archive)
-if not os.path.exists(path) or open(path, "rb").read() != content:
-    new = path + "." + str(os.getpid())
-    with open(new, "wb") as file:
-        file.write(content)
-    os.replace(new, path)
-sys.path.insert(0, path)
-from nodeops.onhost.main import main
-asked = {asked!r}
-asked.update(run=run, agent=path)
-sys.exit(main({question!r}, asked))
-"""
+PYTHON = ("python3", "-IS", "-c")
+"""With nothing but its own library, which is also quicker to start."""
+BOOT = "import sys; s = sys.stdin.buffer; exec(compile(s.read(int(s.readline())), 'nodeops', 'exec'))"
+"""Reads what it runs, so that neither it nor what it is told is on a command line."""
 _PROGRAM = "import sys\nfrom nodeops.onhost.main import run\nsys.exit(run())\n"
+
+
+class Runner(Protocol):
+    """What runs a command on a host; `Shell` does."""
+
+    def run(self, command: Command) -> Answer: ...
 
 
 @cache
@@ -57,72 +49,86 @@ def archive() -> bytes:
     return made.getvalue()
 
 
+@cache
 def archive_name() -> str:
     return f"agent-{hashlib.sha256(archive()).hexdigest()[:16]}.pyz"
+
+
+@cache
+def _loader() -> bytes:
+    return files("nodeops.onhost").joinpath("shipped.py").read_bytes()
 
 
 @dataclass(frozen=True, slots=True)
 class OnHost:
     """Questions to one host, as root."""
 
-    shell: Shell
+    shell: Runner
     run: str = RUN
 
     def ask(self, question: str, asked: Mapping[str, Any], *, seconds: float = SECONDS) -> dict[str, Any]:
         """Raises `SshError`, and `HostTroubleError` with the host's own words."""
-        answer = self._answer(question, asked, seconds)
+        answer = self.printed(question, asked, seconds=seconds)
         try:
             found: dict[str, Any] = json.loads(answer.stdout)
         except ValueError:
-            raise self._unusable(answer) from None
-        if "trouble" in found:
-            raise HostTroubleError(f"{self.shell.login.host}: {found['trouble']}", hint=found.get("hint", ""))
+            raise _unusable(answer) from None
         return found
 
-    def bytes(self, question: str, asked: Mapping[str, Any], *, seconds: float = SECONDS) -> bytes:
+    def bytes(self, question: str, asked: Mapping[str, Any]) -> bytes:
         """What it prints, as it came; raises as `ask` does."""
-        answer = self._answer(question, asked, seconds)
-        if answer.ok:
-            return answer.raw
-        try:
-            found = json.loads(answer.stdout)
-            words, hint = str(found["trouble"]), str(found["hint"])
-        except (ValueError, KeyError, TypeError):
-            raise self._unusable(answer) from None
-        raise HostTroubleError(f"{self.shell.login.host}: {words}", hint=hint)
+        return self.printed(question, asked).raw
+
+    def printed(
+        self,
+        question: str,
+        asked: Mapping[str, Any],
+        *,
+        seconds: float = SECONDS,
+        most_bytes: int = MOST_BYTES,
+    ) -> Answer:
+        """For a question that is not answered by a document; raises as `ask` does."""
+        answer = self.shell.run(self._command(question, asked, seconds, most_bytes))
+        if not answer.ok:
+            _refuse(answer)
+        return answer
 
     def words(self, question: str, asked: Mapping[str, Any]) -> tuple[str, ...]:
-        """The command for it, where the program is there already; for a terminal, whose input is not ours."""
-        return ("python3", f"{self.run}/{archive_name()}", question, json.dumps({**asked, "run": self.run}))
+        """The command, where the program is a file already; for a terminal, whose input is not ours."""
+        said = json.dumps({**asked, "run_folder": self.run})
+        return ("python3", f"{self.run}/{archive_name()}", question, said)
 
-    def _answer(self, question: str, asked: Mapping[str, Any], seconds: float) -> Answer:
-        script = _PUT.format(
-            run=self.run,
-            name=archive_name(),
-            archive=base64.b64encode(archive()).decode(),
-            asked=dict(asked),
-            question=question,
-        )
-        command = Command(
-            ("python3", "-", f"nodeops-{question}"),
-            stdin=script.encode(),
+    def _command(self, question: str, asked: Mapping[str, Any], seconds: float, most_bytes: int) -> Command:
+        said = {**asked, "question": question, "run_folder": self.run, "agent": archive_name()}
+        parts = (b"%d\n" % len(_loader()), _loader(), b"%d\n" % len(archive()), archive())
+        return Command(
+            (*PYTHON, BOOT, f"nodeops-{question}"),
+            stdin=b"".join(parts) + json.dumps(said).encode(),
             sudo=True,
             timeout=seconds,
-            most_bytes=MOST_BYTES,
+            most_bytes=most_bytes,
         )
-        return self.shell.run(command)
 
-    def _unusable(self, answer: Answer) -> SshError:
-        host = self.shell.login.host
-        if answer.status == NOT_FOUND:
-            return SshError(
-                f"{host}: python3 is not installed",
-                hint="nodeops needs Python 3.8 or newer on the host for this.",
-                reason=SshReason.UNUSABLE,
-            )
+
+def _refuse(answer: Answer) -> NoReturn:
+    try:
+        found = json.loads(answer.stdout)
+        words, hint = str(found["trouble"]), str(found["hint"])
+    except (ValueError, KeyError, TypeError):
+        raise _unusable(answer) from None
+    raise HostTroubleError(f"{answer.host}: {words}", hint=hint)
+
+
+def _unusable(answer: Answer) -> SshError:
+    if answer.status == NOT_FOUND:
         return SshError(
-            f"{host}: {answer.words}",
-            hint="What nodeops runs on the host did not answer.",
+            f"{answer.host}: python3 is not installed",
+            hint="nodeops needs Python 3.7 or newer on the host for this.",
             reason=SshReason.UNUSABLE,
-            ambiguous=True,
         )
+    return SshError(
+        f"{answer.host}: {answer.words}",
+        hint="What nodeops runs on the host did not answer.",
+        reason=SshReason.UNUSABLE,
+        ambiguous=True,
+    )

@@ -47,12 +47,14 @@ UNDEFINED = Domain("undefined", "", "", saved=False, disks=())
 def virsh() -> list[str]:
     """How virsh is called here; raises `Trouble` where there is none."""
     address = ["--connect", "qemu:///system"]
-    if program := find("virsh"):
+    program = find("virsh")
+    if program:
         return [program, *address]
     for engine in ("docker", "podman"):
-        if (program := find(engine)) and run([program, "exec", CONTAINER, "virsh", "--version"]).code == 0:
+        program = find(engine)
+        if program and run([program, "inspect", "--type", "container", CONTAINER]).code == 0:
             return [program, "exec", CONTAINER, "virsh", *address]
-    raise Trouble(f"virsh is not installed, and no container {CONTAINER} runs", "Install libvirt-clients.")
+    raise Trouble(f"there is no virsh, and no container {CONTAINER}", "Install libvirt-clients.")
 
 
 def state(uuid: str) -> tuple[str, str, str]:

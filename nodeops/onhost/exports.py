@@ -65,9 +65,9 @@ def ways(devices: Path = DEVICES) -> list[str]:
 
 def load_nbd(devices: Path = DEVICES) -> None:
     """The kernel's module, where there is one; it is no error where there is none."""
-    if not any(devices.glob("nbd*")) and (modprobe := find("modprobe")):
+    if not any(devices.glob("nbd*")):
         with contextlib.suppress(Trouble):
-            run([modprobe, "nbd"])
+            run(["modprobe", "nbd"])
 
 
 def free_device(devices: Path = DEVICES) -> str | None:
@@ -161,7 +161,8 @@ def end_all(folder: Path) -> None:
         deadline = time.monotonic() + seconds
         while exporters(folder) and time.monotonic() < deadline:
             time.sleep(PAUSE)
-    if left := exporters(folder):
+    left = exporters(folder)
+    if left:
         raise Trouble("processes {} do not end".format(", ".join(map(str, left))))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nodeops.onhost.programs import Trouble
+from nodeops.onhost.programs import Trouble, keep, process
 
 ENDED = "ended"
 
@@ -59,7 +59,7 @@ class Folder:
         """Nothing is left: keep how it ended, forget the rest."""
         state = {**self.read(), "phase": ENDED, "ended_at": time.time()}
         ended = self.path.with_suffix(".ended")
-        _replace(ended, state)
+        keep(ended, json.dumps(state))
         # Never below a directory of `fs`: what is mounted there is the guest's.
         for each in [*self.mounted.glob("*"), self.mounted]:
             with contextlib.suppress(FileNotFoundError):
@@ -103,8 +103,8 @@ class Folder:
         return (self.path / "stay-paused").exists()
 
     def this_process(self) -> dict[str, Any]:
-        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-        return {"pid": os.getpid(), "start": fields[19]}
+        found = process(os.getpid())
+        return {"pid": os.getpid(), "start": found.start if found else ""}
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -119,16 +119,7 @@ class Folder:
             os.close(handle)
 
     def _write(self, state: dict[str, Any]) -> None:
-        _replace(self.path / "state.json", state)
-
-
-def _replace(path: Path, state: dict[str, Any]) -> None:
-    new = path.with_name(path.name + ".new")
-    with new.open("w") as file:
-        json.dump(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+        keep(self.path / "state.json", json.dumps(state))
 
 
 def folders(run: Path) -> list[Folder]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from nodeops.onhost import domains
 from nodeops.onhost.programs import LONG, Trouble, find, from_json, processes, run
+from nodeops.onhost.space import mount_of
 
 QUARANTINE = "_nodeops-quarantine"
 BASE = "_base"
@@ -42,18 +43,15 @@ def survey(asked: dict[str, Any]) -> dict[str, Any]:
             running = each.name in used["open"]
             images += [_image(file, path, deadline, checked=not running) for file in _disks(each)]
     base = path / BASE
-    bases = [entry for each in sorted(base.iterdir()) if (entry := _entry(each))] if base.is_dir() else []
+    bases = _entries(base)
     for entry in bases:
         entry["trouble"] = _base_trouble(base / entry["name"])
-    held = path / QUARANTINE
     return {
         **used,
         "entries": entries,
         "images": images,
         "bases": bases,
-        "quarantined": [entry for each in sorted(held.iterdir()) if (entry := _entry(each))]
-        if held.is_dir()
-        else [],
+        "quarantined": _entries(path / QUARANTINE),
     }
 
 
@@ -61,7 +59,7 @@ def use(asked: dict[str, Any]) -> dict[str, Any]:
     """The path's identity, and what processes and domains of this host use of it."""
     path = _path(asked)
     found, room = path.stat(), os.statvfs(path)
-    kind, source = _mounted(path)
+    _, source, kind = mount_of(path)
     users: dict[str, float] = {}
     with contextlib.suppress(OSError, ValueError):
         users = json.loads((path / "compute_nodes").read_text())
@@ -88,18 +86,6 @@ def _path(asked: dict[str, Any]) -> Path:
     return path.resolve()
 
 
-def _mounted(path: Path) -> tuple[str, str]:
-    """Type and source of the file system that holds it."""
-    best, kind, source = -1, "", ""
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        before, _, after = line.partition(" - ")
-        at = before.split()[4].encode().decode("unicode_escape")
-        if (str(path) == at or str(path).startswith(at.rstrip("/") + "/")) and len(at) >= best:
-            best = len(at)
-            kind, source = after.split()[:2]
-    return kind, source
-
-
 def _entry(path: Path) -> dict[str, Any] | None:
     """Space taken and the newest change in it; None for what goes away meanwhile."""
     try:
@@ -124,6 +110,11 @@ def _entry(path: Path) -> dict[str, Any] | None:
     }
 
 
+def _entries(folder: Path) -> list[dict[str, Any]]:
+    found = map(_entry, sorted(folder.iterdir())) if folder.is_dir() else ()
+    return [entry for entry in found if entry]
+
+
 def _open_files(path: Path) -> Iterator[str]:
     """First names below the path, `_base/NAME` for base files, of what any process has open or runs in."""
     prefix, seen = str(path) + "/", set()
@@ -134,7 +125,7 @@ def _open_files(path: Path) -> Iterator[str]:
             links += list((process / "fd").iterdir())
         for link in links:
             with contextlib.suppress(OSError):
-                target = os.readlink(str(link))  # noqa: PTH115 - Python 3.8 has no Path.readlink
+                target = os.readlink(str(link))  # noqa: PTH115 - Path.readlink came with Python 3.9
                 if target.startswith(prefix):
                     seen.add(_first(target[len(prefix) :]))
     yield from seen

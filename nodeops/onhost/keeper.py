@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 from nodeops.onhost import domains, exports, filesystems
 from nodeops.onhost.folder import Folder
-from nodeops.onhost.programs import Trouble, run
+from nodeops.onhost.programs import Trouble, is_alive, run
 
 TICK, GUEST_SECONDS = 0.5, 2.0
 TRY_AGAIN, TRIES = 5.0, 60
@@ -35,24 +36,34 @@ def keep(folder: Folder) -> int:
         signal.signal(number, _told)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     folder.note(keeper=folder.this_process())
+    reason = "a bug in nodeops"
     try:
-        if folder.read()["phase"] == "asked":
-            set_up(folder)
-            folder.note(phase="ready")
-            reason = watch(folder)
-        else:
-            reason = "its keeper was killed"
+        reason = _look(folder)
     except Told:
         reason = TOLD
     except Trouble as trouble:
         folder.note(failed=trouble.words, hint=trouble.hint)
         reason = trouble.words
-    except Exception as error:  # noqa: BLE001 - the guest comes back whatever nobody foresaw
-        folder.note(failed=f"{type(error).__name__}: {error}")
-        reason = f"a bug in nodeops: {type(error).__name__}: {error}"
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
-    return _finish(folder, reason)
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        bug = sys.exc_info()[1]
+        if bug is not None:
+            # The guest comes back whatever nobody foresaw.
+            words = f"{type(bug).__name__}: {bug}"
+            folder.note(failed=words)
+            reason = f"{reason}: {words}"
+        code = _finish(folder, reason)
+    return code
+
+
+def _look(folder: Folder) -> str:
+    """Why it ended."""
+    if folder.read()["phase"] != "asked":
+        return "its keeper was killed"
+    set_up(folder)
+    folder.note(phase="ready")
+    return watch(folder)
 
 
 def _told(_number: int, _frame: object) -> None:
@@ -130,7 +141,8 @@ def watch(folder: Folder) -> str:
             return "the time was over"
         if now - looked > GUEST_SECONDS:
             looked = now
-            if words := _changed(asked):
+            words = _changed(asked)
+            if words:
                 return words
         time.sleep(TICK)
 
@@ -192,13 +204,7 @@ def _bring_back(folder: Folder, asked: dict[str, Any]) -> None:
 
 
 def alive(process: dict[str, Any] | None) -> bool:
-    """Whether that very process lives."""
-    if not process:
-        return False
-    with contextlib.suppress(OSError, IndexError, ValueError):
-        fields = (Path("/proc") / str(process["pid"]) / "stat").read_text().rpartition(")")[2].split()
-        return fields[0] not in {"Z", "X"} and fields[19] == process["start"]
-    return False
+    return process is not None and is_alive(process["pid"], process["start"])
 
 
 def end_process(process: dict[str, Any]) -> None:

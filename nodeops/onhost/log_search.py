@@ -1,8 +1,8 @@
 """The lines of this host's logs that belong to some requests: one process, one pass, nothing copied.
 
-Sent to `python3 -` as it is. Arguments: request ids and servers (commas between), since and until as the logs
-write the time and again in seconds since the epoch (each may be empty), the most lines of each log, then the
-sources. Prints "#file NAME<tab>SIZE<tab>TIME OF ITS FIRST LINE", "#missing SOURCE", "#cut NAME", and ">LINE".
+`since` and `until` come as the logs write the time (each may be empty), `begin` and `end` are the same in
+seconds since the epoch (or null). Printed are "#file NAME<tab>SIZE<tab>TIME OF ITS FIRST LINE",
+"#missing SOURCE", "#cut NAME", and ">LINE".
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import contextlib
 import importlib
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
+
+from nodeops.onhost.programs import find, tried
 
 CHUNK = 1024 * 1024
 NEAR = 64 * 1024
@@ -26,10 +29,7 @@ OF_JOURNAL = re.compile(rb"\d+\.\d+ \S+ [^ ]+: ")
 TRACEBACK = frozenset({b"ERROR", b"CRITICAL", b"TRACE"})
 CONTEXT = re.compile(rb" \[(?:-\]|None |req-)")
 PACKED = {".gz": ("gzip", "gzip"), ".xz": ("xz", "lzma"), ".bz2": ("bzip2", "bz2"), ".zst": ("zstd", "")}
-"""Ending -> the program that unpacks, which is faster, and Python's own module.
-
-Modules that only some logs need are imported by them: most of a short search is the start of Python.
-"""
+"""Ending -> the program that unpacks, which is faster, and Python's own module, which few searches need."""
 
 
 class Wish(NamedTuple):
@@ -195,22 +195,17 @@ def search_plain(path: Path, size: int, wish: Wish) -> None:
             end = min(size, place_of(file, size, wish.until + b"~") + 2 * NEAR)
         file.seek(start)
         sieve = Sieve(str(path), wish)
-        while start < end and sieve.left >= 0 and (piece := file.read(min(CHUNK, end - start))):
+        while start < end and sieve.left >= 0:
+            piece = file.read(min(CHUNK, end - start))
+            if not piece:
+                break
             sieve.feed(piece)
             start += len(piece)
         sieve.close()
 
 
-def has(program: str) -> bool:
-    import shutil  # noqa: PLC0415 - most searches need none, and it takes time
-
-    return shutil.which(program) is not None
-
-
 def search_output(name: str, argv: list[str], wish: Wish) -> None:
     """Of a program that prints a log."""
-    import subprocess  # noqa: PLC0415 - most searches need none, and it takes time
-
     with subprocess.Popen(
         argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as ran:
@@ -221,14 +216,17 @@ def search_output(name: str, argv: list[str], wish: Wish) -> None:
 
 def search_stream(name: str, stream: IO[bytes], wish: Wish) -> None:
     sieve = Sieve(name, wish)
-    while sieve.left >= 0 and (piece := stream.read(CHUNK)):
+    while sieve.left >= 0:
+        piece = stream.read(CHUNK)
+        if not piece:
+            break
         sieve.feed(piece)
     sieve.close()
 
 
 def search_packed(path: Path, wish: Wish) -> None:
     program, own = PACKED[path.suffix]
-    if has(program):
+    if find(program):
         search_output(str(path), [program, "-dc", "--", str(path)], wish)
     elif own:
         with importlib.import_module(own).open(path) as stream:
@@ -276,7 +274,7 @@ def between(wish: Wish, sign: str) -> list[str]:
 
 def search_journal(unit: str, wish: Wish) -> None:
     known = ["systemctl", "list-units", "--all", "--plain", "--no-legend", unit + ".service"]
-    if not (has("journalctl") and has("systemctl") and answer(known).strip()):
+    if not (find("journalctl") and answer(known).strip()):
         tell("#missing journal:" + unit)
         return
     tell(f"#file journal:{unit}\t0\t")
@@ -285,32 +283,35 @@ def search_journal(unit: str, wish: Wish) -> None:
 
 
 def search_container(program: str, name: str, wish: Wish) -> None:
-    if not (has(program) and answer([program, "inspect", "--format", "{{.Id}}", name]).strip()):
+    if not answer([program, "inspect", "--format", "{{.Id}}", name]).strip():
         tell(f"#missing {program}:{name}")
         return
     tell(f"#file {program}:{name}\t0\t")
     search_output(f"{program}:{name}", [program, "logs", *between(wish, ""), name], wish)
 
 
-def answer(argv: list[str]) -> bytes:
-    """What a program prints; nothing when it fails."""
-    import subprocess  # noqa: PLC0415 - most searches need none, and it takes time
-
-    ended = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
-    return ended.stdout if ended.returncode == 0 else b""
+def answer(argv: list[str]) -> str:
+    """What a program prints; nothing when it fails or is not there."""
+    ended = tried(argv)
+    return "" if ended.code else ended.out
 
 
-def main(arguments: list[str]) -> None:
-    ids, subjects, since, until, begin, end, most, *sources = arguments
+def search(asked: dict[str, Any]) -> None:
+    """Print what `ids` and `subjects` are found in, of `sources`, with no more than `most` lines of each."""
     wish = Wish(
-        ids=tuple(map(os.fsencode, filter(None, ids.split(",")))),
-        subjects=tuple(map(os.fsencode, filter(None, subjects.split(",")))),
-        since=since.encode(),
-        until=until.encode(),
-        begin=float(begin) if begin else None,
-        end=float(end) if end else None,
-        most=int(most),
+        ids=tuple(map(os.fsencode, asked["ids"])),
+        subjects=tuple(map(os.fsencode, asked["subjects"])),
+        since=asked["since"].encode(),
+        until=asked["until"].encode(),
+        begin=asked["begin"],
+        end=asked["end"],
+        most=int(asked["most"]),
     )
+    with contextlib.suppress(BrokenPipeError):
+        _search(asked["sources"], wish)
+
+
+def _search(sources: list[str], wish: Wish) -> None:
     for source in sources:
         kind, _, name = source.partition(":")
         if kind == "journal":
@@ -320,8 +321,3 @@ def main(arguments: list[str]) -> None:
         else:
             search_files(source, wish)
     sys.stdout.buffer.flush()
-
-
-if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError):
-        main(sys.argv[1:])

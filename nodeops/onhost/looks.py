@@ -12,13 +12,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from nodeops.onhost import domains, exports, filesystems, keeper, reading
-from nodeops.onhost.folder import ENDED, Folder, folders
-from nodeops.onhost.programs import SHORT, Trouble, environment, find, run
+from nodeops.onhost import agent, domains, exports, filesystems, keeper, reading
+from nodeops.onhost.folder import Folder, folders
+from nodeops.onhost.programs import Trouble, environment, find, tried, with_systemd
 
 READY_SECONDS, END_SECONDS = 120.0, 60.0
 PAUSE = 0.1
 YOUNG_SECONDS = 3.0
+ASKED = ("server", "state", "id", "path", "format", "way", "writable", "seconds", "silence", "who")
+"""What the keeper has to know."""
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SHELL = ("/bin/bash", "/bin/sh")
 
@@ -26,7 +28,7 @@ SHELL = ("/bin/bash", "/bin/sh")
 def _folder(asked: dict[str, Any]) -> Folder:
     if not UUID.fullmatch(str(asked["server"])):
         raise Trouble("{!r} is no server's id".format(asked["server"]))
-    return Folder(Path(asked["run"]), str(asked["server"]))
+    return Folder(agent.run_folder(asked), str(asked["server"]))
 
 
 def found(asked: dict[str, Any]) -> dict[str, Any]:
@@ -74,8 +76,9 @@ def _on_disk(folder: Path) -> list[dict[str, Any]]:
 def begin(asked: dict[str, Any]) -> dict[str, Any]:
     """Hand over to a keeper and wait until it is ready; raises `Trouble` when it gave up."""
     folder = _folder(asked)
-    folder.make({key: value for key, value in asked.items() if key != "run"})
-    _launch(folder, str(asked["agent"]))
+    program = agent.put(asked)
+    folder.make({key: asked[key] for key in ASKED})
+    _launch(folder, program)
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         if not folder.exists:
@@ -98,15 +101,16 @@ def _state(folder: Folder) -> dict[str, Any]:
     return {}
 
 
-def _launch(folder: Folder, agent: str) -> None:
+def _launch(folder: Folder, program: Path) -> None:
     """By systemd, so that it outlives the login and is started again when it is killed; else on its own."""
-    words = [sys.executable, agent, "keep", json.dumps({"run": str(folder.run), "server": folder.server})]
-    if Path("/run/systemd/system").is_dir() and (starter := find("systemd-run")):
+    asked = {"run_folder": str(folder.run), "server": folder.server}
+    words = [sys.executable, str(program), "keep", json.dumps(asked)]
+    if with_systemd():
         rules = ("KillMode=process", "Restart=on-failure", "RestartSec=1", "TimeoutStopSec=90")
         options = [word for rule in rules for word in ("--property", rule)]
         options.append("--setenv=PATH=" + environment()["PATH"])
         unit = f"nodeops-inspect-{folder.server[:8]}-{time.time():.0f}"
-        if run([starter, "--quiet", "--collect", "--unit", unit, *options, *words], seconds=SHORT).code == 0:
+        if tried(["systemd-run", "--quiet", "--collect", "--unit", unit, *options, *words]).code == 0:
             return
     with Path(os.devnull).open("r+b") as nothing:
         subprocess.Popen(
@@ -121,7 +125,9 @@ def _launch(folder: Folder, agent: str) -> None:
 
 
 def keep(asked: dict[str, Any]) -> int:
-    return keeper.keep(_folder(asked))
+    """Whoever was started again after the end has nothing to do."""
+    folder = _folder(asked)
+    return keeper.keep(folder) if folder.exists else 0
 
 
 def beat(asked: dict[str, Any]) -> dict[str, Any]:
@@ -170,13 +176,13 @@ def _young(folder: Folder) -> bool:
 
 def looks(asked: dict[str, Any]) -> dict[str, Any]:
     """Every look that is there."""
-    return {"looks": [_described(folder) for folder in folders(Path(asked["run"]))]}
+    return {"looks": [_described(folder) for folder in folders(agent.run_folder(asked))]}
 
 
 def clean(asked: dict[str, Any]) -> dict[str, Any]:
     """End looks that nobody keeps up any more; `servers` are those that were shown and agreed to."""
     done = []
-    for folder in folders(Path(asked["run"])):
+    for folder in folders(agent.run_folder(asked)):
         if folder.server in asked["servers"]:
             if not (folder.path / "state.json").exists():
                 folder.note_unborn()
@@ -232,19 +238,3 @@ def shell(asked: dict[str, Any]) -> None:
     surroundings = dict(environment(), PS1="{}:\\w# ".format(asked["prompt"]), HISTFILE="/dev/null")
     words = [program, "--norc", "--noprofile"] if program.endswith("bash") else [program]
     os.execve(program, words, surroundings)  # noqa: S606 - a shell is what was asked for
-
-
-__all__ = [
-    "ENDED",
-    "beat",
-    "begin",
-    "clean",
-    "digest",
-    "end",
-    "entries",
-    "found",
-    "keep",
-    "looks",
-    "send",
-    "shell",
-]

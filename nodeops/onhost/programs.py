@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 LONG, SHORT = 60.0, 20.0
 """Seconds: for what waits for storage, and for what only asks."""
 MOST_WORDS = 300
+NOT_RUN = 127
+"""As a shell says it."""
 ADMIN_PATHS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin")
 
 
@@ -48,13 +50,17 @@ def find(name: str) -> str | None:
     return shutil.which(name, path=environment()["PATH"])
 
 
-def run(argv: Sequence[str], *, seconds: float = SHORT) -> Ended:
-    """Run it to its end, whatever that is. Raises `Trouble` where it is missing or does not end."""
+def run(argv: Sequence[str], *, seconds: float = SHORT, together: bool = False) -> Ended:
+    """Run it to its end, whatever that is; `together` puts its complaints into its output.
+
+    Raises `Trouble` where it is missing or does not end.
+    """
     try:
         ended = subprocess.run(
             list(argv),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if together else subprocess.PIPE,
             timeout=seconds,
             env=environment(),
             check=False,
@@ -63,9 +69,16 @@ def run(argv: Sequence[str], *, seconds: float = SHORT) -> Ended:
         raise Trouble(f"{argv[0]} is not installed", "Install it on the host.") from None
     except subprocess.TimeoutExpired:
         raise Trouble(f"{argv[0]} did not end within {seconds:.0f} s") from None
-    return Ended(
-        ended.returncode, ended.stdout.decode(errors="replace"), ended.stderr.decode(errors="replace")
-    )
+    out, err = ((text or b"").decode(errors="replace") for text in (ended.stdout, ended.stderr))
+    return Ended(ended.returncode, out, err)
+
+
+def tried(argv: Sequence[str], *, seconds: float = SHORT, together: bool = False) -> Ended:
+    """Run it; where it is missing or does not end, that is what it said."""
+    try:
+        return run(argv, seconds=seconds, together=together)
+    except Trouble as trouble:
+        return Ended(NOT_RUN, "", trouble.words)
 
 
 def must(argv: Sequence[str], *, seconds: float = SHORT) -> str:
@@ -86,6 +99,53 @@ def from_json(text: str, whose: str) -> Any:
         return json.loads(text)
     except ValueError:
         raise Trouble(f"{whose} answered what cannot be read") from None
+
+
+def text_of(path: Path) -> str:
+    """A file's text; empty when it cannot be read."""
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def keep(path: Path, text: str) -> None:
+    """Written whole, and on disk when this returns."""
+    new = path.with_name(path.name + ".new")
+    with new.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+    handle = os.open(str(path.parent), os.O_RDONLY)
+    os.fsync(handle)
+    os.close(handle)
+
+
+def with_systemd() -> bool:
+    """As sd_booted(3) finds it out."""
+    return Path("/run/systemd/system").is_dir()
+
+
+class Process(NamedTuple):
+    """Of `/proc/PID/stat`."""
+
+    state: str
+    parent: int
+    start: str
+    """Clock ticks after the boot, as written there: with the process id it names one process for ever."""
+
+
+def process(pid: int | str) -> Process | None:
+    """None when there is none."""
+    fields = text_of(Path("/proc") / str(pid) / "stat").rpartition(")")[2].split()
+    return Process(fields[0], int(fields[1]), fields[19]) if len(fields) > 19 else None  # noqa: PLR2004 - proc(5)
+
+
+def is_alive(pid: int | str, start: str) -> bool:
+    """Whether that very process runs."""
+    found = process(pid)
+    return found is not None and found.start == start and found.state not in {"Z", "X"}
 
 
 def processes() -> dict[int, list[str]]:

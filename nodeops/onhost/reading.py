@@ -43,7 +43,7 @@ def listing(path: str) -> dict[str, Any]:
 def _entry(name: str, path: str) -> dict[str, Any]:
     try:
         found = os.lstat(path)
-        # Python 3.8 has no Path.readlink.
+        # Path.readlink came with Python 3.9.
         link = os.readlink(path) if stat.S_ISLNK(found.st_mode) else ""  # noqa: PTH115
     except OSError:
         return {"name": name, "mode": "?", "uid": 0, "gid": 0, "size": 0, "modified": 0.0, "link": ""}

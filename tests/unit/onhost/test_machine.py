@@ -1,4 +1,4 @@
-"""The programs that are sent to hosts, run by this machine's own Python as a host would run them."""
+"""What is asked of hosts, answered by this machine as a host would: the command that SSH would run."""
 
 import json
 import os
@@ -8,32 +8,50 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from importlib.resources import files
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nodeops.clients.machine import PROGRAM
-from nodeops.clients.remote import look
-from nodeops.clients.remote.look import servers_of
+from nodeops.clients.on_host import OnHost
+from nodeops.clients.shell import Answer, Command
+from nodeops.errors import HostTroubleError, SshError, SshReason
+from nodeops.onhost import message_bus, services
 
 LONGEST = 20.0
 
 
-def sent(name: str, said: dict[str, Any], **environment: str) -> Any:
-    program = files("nodeops.clients.remote").joinpath(f"{name}.py").read_text(encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        input=f"{len(program)}\n{program}{json.dumps(said)}",
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, **environment},
-        timeout=60,
-    )
-    return json.loads(done.stdout)
+@dataclass(frozen=True, slots=True)
+class ThisMachine:
+    """Runs commands here, with the program that is named `python3` on a host."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    python: str = sys.executable
+
+    def run(self, command: Command) -> Answer:
+        done = subprocess.run(
+            [self.python, *command.argv[1:]],
+            input=command.stdin,
+            capture_output=True,
+            check=False,
+            env={**os.environ, **self.environment},
+            timeout=60,
+        )
+        words = (done.stdout.decode(), done.stderr.decode())
+        return Answer("c01", command, done.returncode, *words, raw=done.stdout)
+
+
+class NoPython:
+    """As a shell and sudo say it."""
+
+    def run(self, command: Command) -> Answer:
+        return Answer("c01", command, 127, "", "sudo: python3: command not found\n")
+
+
+def ask(question: str, said: dict[str, Any], **environment: str) -> dict[str, Any]:
+    return OnHost(ThisMachine(environment)).ask(question, said)
 
 
 class Host:
@@ -43,16 +61,13 @@ class Host:
         self.folder = folder
 
     def begin(self, name: str, *argv: str, script: str = "", again: bool = False) -> bool:
-        said = {"do": "begin", "id": name, "argv": list(argv), "script": script, "again": again}
-        return bool(self.work(said)["begun"])
+        said = {"id": name, "argv": argv, "script": script, "again": again, "root": str(self.folder)}
+        return bool(ask("work-begin", said)["begun"])
 
-    def look(self, name: str) -> Any:
-        return self.work({"do": "look", "id": name})
+    def look(self, name: str) -> dict[str, Any]:
+        return ask("work", {"id": name, "root": str(self.folder)})
 
-    def work(self, said: dict[str, Any]) -> Any:
-        return sent("work", said | {"root": str(self.folder)})
-
-    def ended(self, name: str) -> Any:
+    def ended(self, name: str) -> dict[str, Any]:
         deadline = time.monotonic() + LONGEST
         while (found := self.look(name))["state"] == "running":
             assert time.monotonic() < deadline
@@ -116,13 +131,13 @@ def test_work_of_another_boot_is_lost(host: Host) -> None:
 
 
 def test_a_look_reads_this_machine(tmp_path: Path) -> None:
-    found = sent("look", {"part": "condition", "instances": str(tmp_path), "unit": "no-such-unit-here"})
+    found = ask("condition", {"instances": str(tmp_path), "unit": "no-such-unit-here"})
     assert found["boot"]["id"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert found["compute"] is None
     assert found["instances"]["writable"]
     assert found["instances"]["total_mb"] > 0
     assert list(tmp_path.iterdir()) == []
-    gone = sent("look", {"part": "condition", "instances": str(tmp_path / "gone")})
+    gone = ask("condition", {"instances": str(tmp_path / "gone")})
     assert gone["instances"]["trouble"] == "is not there"
 
 
@@ -134,7 +149,7 @@ def bus() -> Iterator[int]:
 
 def test_connections_of_a_process_are_found(bus: int) -> None:
     with socket.create_connection(("127.0.0.1", bus)):
-        peers = list(look.peers(os.getpid()))
+        peers = list(message_bus.peers(os.getpid()))
     assert ("127.0.0.1", bus) in peers
 
 
@@ -149,19 +164,19 @@ def test_connections_of_a_process_are_found(bus: int) -> None:
     ],
 )
 def test_servers_of_a_transport_url(url: str, servers: list[tuple[str, int]]) -> None:
-    assert servers_of(url) == servers
+    assert message_bus.servers_of(url) == servers
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"), [("1min 5s", 65.0), ("infinity", None), ("1min 30s 500ms", 90.5), ("", None)]
 )
 def test_spans_as_systemd_writes_them(text: str, seconds: float | None) -> None:
-    assert look.seconds_of(text) == seconds
+    assert services.seconds_of(text) == seconds
 
 
 def test_containers_times_are_read_with_and_without_an_offset() -> None:
-    assert look.moment("2026-11-21T12:00:00.123456789Z") == look.moment("2026-11-21T14:00:00.1+02:00")
-    assert look.moment("0001-01-01T00:00:00Z") is None
+    assert services.moment("2026-11-21T12:00:00.123456789Z") == services.moment("2026-11-21T14:00:00.1+02:00")
+    assert services.moment("0001-01-01T00:00:00Z") is None
 
 
 STARTED = "2026-11-21T12:00:00Z"
@@ -184,6 +199,9 @@ elif words[0] in ("stop", "start"):
     state["State"]["Status"] = "exited" if words[0] == "stop" else "running"
 elif words[0] == "ps":
     print("nova_libvirt")
+elif words[0] == "logs":
+    print("first\\nsecond")
+    print("third", file=sys.stderr)
 (home / "state").write_text(json.dumps(state))
 """
 
@@ -205,10 +223,9 @@ class Containers:
         self.environment = {"PATH": f"{folder}:{os.environ['PATH']}"}
 
     def compute(self) -> Any:
-        return sent("look", {"part": "compute"}, **self.environment)["compute"]
+        return ask("compute", {}, **self.environment)["compute"]
 
     def change(self, what: str) -> None:
-        program = files("nodeops.clients.remote").joinpath("service.py").read_text(encoding="utf-8")
         said = {
             "do": what,
             "manager": "docker",
@@ -216,14 +233,7 @@ class Containers:
             "unit": "",
             "kept": str(self.folder / "kept"),
         }
-        subprocess.run(
-            [sys.executable, "-c", PROGRAM],
-            input=f"{len(program)}\n{program}{json.dumps(said)}",
-            text=True,
-            check=True,
-            env={**os.environ, **self.environment},
-            timeout=60,
-        )
+        ask("service-change", said, **self.environment)
 
     def until(self, state: str) -> None:
         deadline = time.monotonic() + LONGEST
@@ -246,3 +256,41 @@ def test_a_container_is_found_stopped_kept_so_and_given_back_its_policy(tmp_path
     found = containers.compute()
     assert (found["state"], found["masked"]) == ("running", False)
     assert "update --restart=unless-stopped nova_compute" in (tmp_path / "calls").read_text()
+
+
+def test_what_refuses_says_so_in_the_host_s_own_words(tmp_path: Path) -> None:
+    with pytest.raises(HostTroubleError, match=r"^c01: podmen is not there$"):
+        ask("service-change", {"do": "stop", "manager": "podmen", "name": "nova_compute", "unit": ""})
+    (tmp_path / "work").touch()
+    with pytest.raises(SshError, match=r"FileExistsError|NotADirectoryError") as raised:
+        Host(tmp_path / "work").begin("w1", "true")
+    assert raised.value.ambiguous
+
+
+def test_a_host_without_python_is_named() -> None:
+    with pytest.raises(SshError, match=r"^c01: python3 is not installed$") as raised:
+        OnHost(NoPython()).ask("boot", {})
+    assert raised.value.reason is SshReason.UNUSABLE
+
+
+def test_it_leaves_nothing_behind_and_imports_nothing_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "nodeops").mkdir()
+    (tmp_path / "nodeops" / "__init__.py").write_text("raise SystemExit('the wrong nodeops')")
+    (tmp_path / "json.py").write_text("raise SystemExit('the wrong json')")
+    before = sorted(tmp_path.rglob("*"))
+    found = OnHost(ThisMachine({"PYTHONPATH": str(tmp_path)}), run=str(tmp_path / "run")).ask("boot", {})
+    assert found["kernel"] == os.uname().release
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_run_folder_of_others_is_not_used(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(HostTroubleError, match="is not safe to use"):
+        OnHost(ThisMachine(), run=str(tmp_path)).ask("looks", {})
+
+
+def test_the_newest_lines_of_a_container_s_log(tmp_path: Path) -> None:
+    said = {"manager": "docker", "unit": "nova_compute", "lines": 2, "since": None}
+    found = ask("service-log", said, **Containers(tmp_path).environment)
+    assert found["lines"] == ["second", "third"]
+    assert "logs --tail 2 nova_compute" in (tmp_path / "calls").read_text()

@@ -19,6 +19,7 @@ from nodeops.clients.on_host import OnHost
 from nodeops.clients.shell import Answer, Command
 from nodeops.errors import HostTroubleError, SshError, SshReason
 from nodeops.onhost import message_bus, services
+from nodeops.onhost.folder import Folder
 
 LONGEST = 20.0
 
@@ -294,3 +295,17 @@ def test_the_newest_lines_of_a_container_s_log(tmp_path: Path) -> None:
     found = ask("service-log", said, **Containers(tmp_path).environment)
     assert found["lines"] == ["second", "third"]
     assert "logs --tail 2 nova_compute" in (tmp_path / "calls").read_text()
+
+
+def test_a_look_that_nobody_foresaw_is_taken_down_and_its_keeper_tells_it(tmp_path: Path) -> None:
+    server, run = "3f8e3df3-6b23-403d-b6bf-a466a5830adc", tmp_path / "run"
+    run.mkdir(mode=0o700)
+    folder = Folder(run, server)
+    folder.make({"seconds": 60})
+    keeper = OnHost(ThisMachine(), run=str(run))
+    with pytest.raises(SshError, match="KeyError: 'server'"):
+        keeper.printed("keep", {"server": server})
+    assert not folder.exists
+    assert folder.ended()["failed"] == "KeyError: 'server'"
+    assert folder.ended()["reason"] == "a bug in nodeops: KeyError: 'server'"
+    assert keeper.printed("keep", {"server": server}).stdout == "", "started again, it has nothing to do"

@@ -23,9 +23,10 @@ from typing import Any, cast
 
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.allocation import ready_or_failed
-from nodeops.actions.rewrite_records import before_of, of_database
-from nodeops.actions.subject import GONE, answer_refused, left_alone
-from nodeops.errors import ApiError, DatabaseError, RecordsChangedError
+from nodeops.actions.kinds import CloudAction
+from nodeops.actions.rewrite_records import before_of
+from nodeops.actions.subject import GONE, left_alone
+from nodeops.errors import RecordsChangedError
 from nodeops.plan import Step
 from nodeops.records import AttachmentRewrite
 from nodeops.world import View, World
@@ -61,7 +62,7 @@ class Volume:
 
 
 @dataclass(frozen=True, slots=True)
-class RenewAttachments:
+class RenewAttachments(CloudAction):
     name: str = "renew-attachments"
     takes_effect_at_once: bool = True
 
@@ -80,12 +81,9 @@ class RenewAttachments:
                 _finish(world, each)
         return ""
 
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return of_database(error) if isinstance(error, DatabaseError) else answer_refused(step, error)
-
 
 @dataclass(frozen=True, slots=True)
-class RestoreAttachments:
+class RestoreAttachments(CloudAction):
     """Back to the old attachment while it exists, else to a new one made as the old one was.
 
     An attachment that is deleted must never stand in a row again: Nova destroys the mapping of such a volume
@@ -111,9 +109,6 @@ class RestoreAttachments:
             elif not each.settled:
                 _finish(world, each)
         return ""
-
-    def refused(self, step: Step, error: ApiError) -> Look:
-        return of_database(error) if isinstance(error, DatabaseError) else answer_refused(step, error)
 
     def _put_back(self, world: World, step: Step, volume: Volume) -> None:
         before = before_of(step, self.directory)[0]

@@ -1,19 +1,49 @@
 """What the actions of one kind have in common: whom they ask, and so what a refusal means."""
 
-from nodeops.actions.action import Look, State
-from nodeops.actions.subject import answer_refused
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+from nodeops.actions.action import Look, Sent, State
+from nodeops.actions.subject import answer_refused, of_database
 from nodeops.errors import ApiError
 from nodeops.plan import Step
-from nodeops.world import World
+from nodeops.world import View, World
+
+Found = TypeVar("Found")
 
 
 class CloudAction:
-    """It asks one of OpenStack's APIs."""
+    """It asks OpenStack's APIs."""
 
     __slots__ = ()
 
     def refused(self, step: Step, error: ApiError) -> Look:
         return answer_refused(step, error)
+
+
+class RowAction(ABC, Generic[Found]):
+    """It writes in the databases, and looks at the rows of many steps at once."""
+
+    __slots__ = ()
+
+    def look(self, view: View, step: Step, sent: Sent | None) -> Look:
+        return self.look_at_many(view, [(step, sent)])[0]
+
+    def look_at_many(self, view: View, looks: Sequence[tuple[Step, Sent | None]]) -> list[Look]:
+        found = self._found(view, [step for step, _ in looks])
+        return [self._judged(found, step, sent) for step, sent in looks]
+
+    @abstractmethod
+    def _found(self, view: View, steps: Sequence[Step]) -> Found:
+        """The rows of all the steps."""
+
+    @abstractmethod
+    def _judged(self, found: Found, step: Step, sent: Sent | None) -> Look:
+        """Where the step stands by them."""
+
+    def refused(self, step: Step, error: ApiError) -> Look:  # noqa: ARG002 - the database's words say it
+        return of_database(error)
 
 
 class MachineAction:

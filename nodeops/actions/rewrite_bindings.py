@@ -9,21 +9,23 @@ Params:
 - `run` (`restore-bindings` only): the run whose undo file has the rows as they were.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.allocation import ready_or_failed
-from nodeops.actions.rewrite_records import by_near, images_of, of_database
+from nodeops.actions.kinds import RowAction
+from nodeops.actions.rewrite_records import by_near, images_of
 from nodeops.actions.subject import GONE, left_alone
-from nodeops.errors import ApiError
 from nodeops.plan import Step
 from nodeops.records import BindingRecord, BindingRewrite, BindingStatus, ServerRecord
 from nodeops.world import View, World
 
 UNCHANGED = "its bindings are unchanged"
+Records: TypeAlias = Mapping[str, ServerRecord]
+"""By the server's id."""
 
 
 def binding_rewrite_of(step: Step) -> BindingRewrite:
@@ -34,19 +36,15 @@ def binding_rewrite_of(step: Step) -> BindingRewrite:
 
 
 @dataclass(frozen=True, slots=True)
-class RewriteBindings:
+class RewriteBindings(RowAction[Records]):
     name: str = "rewrite-bindings"
     takes_effect_at_once: bool = True
 
-    def look(self, view: View, step: Step, sent: Sent | None) -> Look:
-        return self.look_at_many(view, [(step, sent)])[0]
+    def _found(self, view: View, steps: Sequence[Step]) -> Records:
+        return _records(view, steps)
 
-    def look_at_many(self, view: View, looks: Sequence[tuple[Step, Sent | None]]) -> list[Look]:
-        records = _records(view, [step for step, _ in looks])
-        return [self._judged(records.get(step.subject_id), step, sent) for step, sent in looks]
-
-    @staticmethod
-    def _judged(record: ServerRecord | None, step: Step, sent: Sent | None) -> Look:
+    def _judged(self, found: Records, step: Step, sent: Sent | None) -> Look:
+        record = found.get(step.subject_id)
         if record is None:
             return GONE
         rewrite = binding_rewrite_of(step)
@@ -61,25 +59,18 @@ class RewriteBindings:
         world.records.rewrite_bindings(binding_rewrite_of(step))
         return ""
 
-    def refused(self, step: Step, error: ApiError) -> Look:  # noqa: ARG002 - the protocol's
-        return of_database(error)
-
 
 @dataclass(frozen=True, slots=True)
-class RestoreBindings:
+class RestoreBindings(RowAction[Records]):
     name: str = "restore-bindings"
     directory: Path | None = None
     takes_effect_at_once: bool = True
 
-    def look(self, view: View, step: Step, sent: Sent | None) -> Look:
-        return self.look_at_many(view, [(step, sent)])[0]
+    def _found(self, view: View, steps: Sequence[Step]) -> Records:
+        return _records(view, steps)
 
-    def look_at_many(self, view: View, looks: Sequence[tuple[Step, Sent | None]]) -> list[Look]:
-        records = _records(view, [step for step, _ in looks])
-        return [self._judged(records.get(step.subject_id), step, sent) for step, sent in looks]
-
-    @staticmethod
-    def _judged(record: ServerRecord | None, step: Step, sent: Sent | None) -> Look:
+    def _judged(self, found: Records, step: Step, sent: Sent | None) -> Look:
+        record = found.get(step.subject_id)
         if record is None:
             return GONE
         rewrite = binding_rewrite_of(step)
@@ -99,11 +90,8 @@ class RestoreBindings:
         world.records.restore_bindings(images_of(step, self.directory), rewrite)
         return ""
 
-    def refused(self, step: Step, error: ApiError) -> Look:  # noqa: ARG002 - the protocol's
-        return of_database(error)
 
-
-def _records(view: View, steps: Sequence[Step]) -> dict[str, ServerRecord]:
+def _records(view: View, steps: Sequence[Step]) -> Records:
     found: dict[str, ServerRecord] = {}
     for near, those in by_near(steps).items():
         found |= view.records.server_records([step.subject_id for step in those], near, volumes=False)

@@ -18,97 +18,22 @@ from typing import Any, cast
 from nodeops import undo_file
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.allocation import ready_or_failed
+from nodeops.actions.kinds import RowAction
 from nodeops.actions.subject import GONE, left_alone
-from nodeops.errors import ApiError, ConfigurationError, RecordsChangedError
+from nodeops.errors import ConfigurationError, RecordsChangedError
 from nodeops.plan import Step
 from nodeops.records import Images, ServerRecord, ServerRewrite, TombstoneRecord
 from nodeops.world import View, World
 
 COMPARED = ("host", "node", "vm_state", "task_state", "updated_at")
 """Columns of `expected` that a `ServerRecord` shows."""
+UNCHANGED = "its row is unchanged"
 
 
 def rewrite_of(step: Step) -> ServerRewrite:
     """What the step writes, or takes back."""
     said = cast("Mapping[str, Mapping[str, Any]]", step.params)
     return ServerRewrite(step.subject_id, said["expected"], said["changed"], said["tombstone"])
-
-
-@dataclass(frozen=True, slots=True)
-class RewriteRecords:
-    name: str = "rewrite-records"
-    takes_effect_at_once: bool = True
-
-    def look(self, view: View, step: Step, sent: Sent | None) -> Look:
-        return self.look_at_many(view, [(step, sent)])[0]
-
-    def look_at_many(self, view: View, looks: Sequence[tuple[Step, Sent | None]]) -> list[Look]:
-        rows = Rows.of(view, [step for step, _ in looks])
-        return [self._judged(rows, step, sent) for step, sent in looks]
-
-    @staticmethod
-    def _judged(rows: "Rows", step: Step, sent: Sent | None) -> Look:
-        record, rewrite = rows.servers.get(step.subject_id), rewrite_of(step)
-        if record is None:
-            return GONE
-        if is_there(record, rewrite.changed):
-            if rows.tombstone(rewrite) is not None:
-                return Look(State.DONE, f"its row is on {record.host}")
-            return left_alone(f"its row is on {record.host}, and not by this rewrite")
-        odd = changed_since(record, rewrite.expected)
-        return left_alone(f"its row is not as planned: {odd}") if odd else ready_or_failed(sent, UNCHANGED)
-
-    def act(self, world: World, step: Step) -> str:
-        world.records.rewrite_server(rewrite_of(step), str(step.params["near"]))
-        return ""
-
-    def refused(self, step: Step, error: ApiError) -> Look:  # noqa: ARG002 - the protocol's
-        return of_database(error)
-
-
-@dataclass(frozen=True, slots=True)
-class RestoreRecords:
-    name: str = "restore-records"
-    directory: Path | None = None
-    """Of the undo files; None: in the state directory."""
-    takes_effect_at_once: bool = True
-
-    def look(self, view: View, step: Step, sent: Sent | None) -> Look:
-        return self.look_at_many(view, [(step, sent)])[0]
-
-    def look_at_many(self, view: View, looks: Sequence[tuple[Step, Sent | None]]) -> list[Look]:
-        rows = Rows.of(view, [step for step, _ in looks])
-        return [self._judged(rows, step, sent) for step, sent in looks]
-
-    @staticmethod
-    def _judged(rows: "Rows", step: Step, sent: Sent | None) -> Look:
-        record, rewrite = rows.servers.get(step.subject_id), rewrite_of(step)
-        if record is None:
-            return GONE
-        tombstone = rows.tombstone(rewrite)
-        if not is_there(record, rewrite.changed):
-            if record.host == rewrite.expected["host"] and (
-                tombstone is None or tombstone.status == "failed"
-            ):
-                return Look(State.DONE, f"its row is on {record.host}")
-            return left_alone(f"its row is on {record.host} ({record.vm_state})")
-        if tombstone is None or tombstone.status != "done":
-            status = "gone" if tombstone is None else tombstone.status
-            return left_alone(f"its tombstone is {status}: {step.params['near']} has removed its copy")
-        if record.task_state is not None:
-            return left_alone(f"is busy: {record.task_state}")
-        return ready_or_failed(sent, UNCHANGED)
-
-    def act(self, world: World, step: Step) -> str:
-        images = images_of(step, self.directory)
-        world.records.restore_server(images, rewrite_of(step), str(step.params["near"]))
-        return ""
-
-    def refused(self, step: Step, error: ApiError) -> Look:  # noqa: ARG002 - the protocol's
-        return of_database(error)
-
-
-UNCHANGED = "its row is unchanged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +69,64 @@ def by_near(steps: Sequence[Step]) -> dict[str, list[Step]]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class RewriteRecords(RowAction[Rows]):
+    name: str = "rewrite-records"
+    takes_effect_at_once: bool = True
+
+    def _found(self, view: View, steps: Sequence[Step]) -> Rows:
+        return Rows.of(view, steps)
+
+    def _judged(self, found: Rows, step: Step, sent: Sent | None) -> Look:
+        record, rewrite = found.servers.get(step.subject_id), rewrite_of(step)
+        if record is None:
+            return GONE
+        if is_there(record, rewrite.changed):
+            if found.tombstone(rewrite) is not None:
+                return Look(State.DONE, f"its row is on {record.host}")
+            return left_alone(f"its row is on {record.host}, and not by this rewrite")
+        odd = changed_since(record, rewrite.expected)
+        return left_alone(f"its row is not as planned: {odd}") if odd else ready_or_failed(sent, UNCHANGED)
+
+    def act(self, world: World, step: Step) -> str:
+        world.records.rewrite_server(rewrite_of(step), str(step.params["near"]))
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRecords(RowAction[Rows]):
+    name: str = "restore-records"
+    directory: Path | None = None
+    """Of the undo files; None: in the state directory."""
+    takes_effect_at_once: bool = True
+
+    def _found(self, view: View, steps: Sequence[Step]) -> Rows:
+        return Rows.of(view, steps)
+
+    def _judged(self, found: Rows, step: Step, sent: Sent | None) -> Look:
+        record, rewrite = found.servers.get(step.subject_id), rewrite_of(step)
+        if record is None:
+            return GONE
+        tombstone = found.tombstone(rewrite)
+        if not is_there(record, rewrite.changed):
+            if record.host == rewrite.expected["host"] and (
+                tombstone is None or tombstone.status == "failed"
+            ):
+                return Look(State.DONE, f"its row is on {record.host}")
+            return left_alone(f"its row is on {record.host} ({record.vm_state})")
+        if tombstone is None or tombstone.status != "done":
+            status = "gone" if tombstone is None else tombstone.status
+            return left_alone(f"its tombstone is {status}: {step.params['near']} has removed its copy")
+        if record.task_state is not None:
+            return left_alone(f"is busy: {record.task_state}")
+        return ready_or_failed(sent, UNCHANGED)
+
+    def act(self, world: World, step: Step) -> str:
+        images = images_of(step, self.directory)
+        world.records.restore_server(images, rewrite_of(step), str(step.params["near"]))
+        return ""
+
+
 def is_there(record: ServerRecord, changed: Mapping[str, Any]) -> bool:
     """Whether the row names the host and the node of the rewrite."""
     return [record.host, record.node] == [changed["host"], changed["node"]]
@@ -153,11 +136,6 @@ def changed_since(record: ServerRecord, expected: Mapping[str, Any]) -> str:
     """What of the row is not as the rewrite expects it, in words; empty when all is."""
     odd = [name for name in COMPARED if name in expected and getattr(record, name) != expected[name]]
     return ", ".join(f"{name} is {getattr(record, name)} and was {expected[name]}" for name in odd)
-
-
-def of_database(error: ApiError) -> Look:
-    """What a refused transaction means: the row changed, or the database said no."""
-    return Look(State.FAILED, error.message, retry=not isinstance(error, RecordsChangedError))
 
 
 def images_of(step: Step, directory: Path | None) -> Images:

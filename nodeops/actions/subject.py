@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 from nodeops.actions.action import Look, Sent, State
-from nodeops.errors import ApiError
+from nodeops.errors import ApiError, DatabaseError, RecordsChangedError
 from nodeops.facts import Explanation, Migration, PowerState, Server
 from nodeops.plan import Step
 from nodeops.world import View
@@ -92,6 +92,8 @@ def answer_refused(step: Step, error: ApiError) -> Look:
     gone; 409 a state that changed since the look, which the next look tells
     (`nova/api/openstack/compute/migrate_server.py`).
     """
+    if isinstance(error, DatabaseError):
+        return of_database(error)
     words = error.message
     if error.status == HTTPStatus.BAD_REQUEST and _names_target(step, words):
         return Look(State.FAILED, words, refused_target=True)
@@ -99,6 +101,11 @@ def answer_refused(step: Step, error: ApiError) -> Look:
         return GONE
     retry = error.status not in _WILL_NOT_CHANGE
     return Look(State.FAILED, words, retry=retry)
+
+
+def of_database(error: ApiError) -> Look:
+    """What a refused transaction means: the row changed, or the database said no."""
+    return Look(State.FAILED, error.message, retry=not isinstance(error, RecordsChangedError))
 
 
 def _names_target(step: Step, words: str) -> bool:

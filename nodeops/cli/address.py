@@ -6,7 +6,6 @@ import typer
 
 from nodeops.cli import options as o
 from nodeops.cli.bundle import bundled
-from nodeops.cli.complete import complete_server
 from nodeops.cli.output import Format
 
 HELP = """Keep, move and win back addresses.
@@ -85,15 +84,6 @@ Examples:
 AddressArgument = Annotated[
     str, typer.Argument(metavar="ADDRESS", show_default=False, help="An IP address, or a port's id.")
 ]
-ServerArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="SERVER",
-        show_default=False,
-        autocompletion=complete_server,
-        help="By id, or by exact name.",
-    ),
-]
 NetworkArgument = Annotated[
     str, typer.Argument(metavar="NETWORK", show_default=False, help="By id, or by exact name.")
 ]
@@ -123,7 +113,7 @@ def show(
 @bundled
 def keep(
     ctx: typer.Context,
-    server: ServerArgument,
+    server: o.ServerArgument,
     address: One = None,
     undo: Annotated[bool, typer.Option("--undo", help="Give the ports back to the server.")] = False,
     *,
@@ -140,7 +130,7 @@ def keep(
 def move(
     ctx: typer.Context,
     address: AddressArgument,
-    server: ServerArgument,
+    server: o.ServerArgument,
     *,
     consent: o.Consent,
 ) -> None:

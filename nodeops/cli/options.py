@@ -11,7 +11,7 @@ import typer
 
 from nodeops.blackout import Way
 from nodeops.cli import units
-from nodeops.cli.complete import complete_class, complete_host
+from nodeops.cli.complete import complete_class, complete_host, complete_server
 from nodeops.cli.output import Format
 from nodeops.errors import UsageError
 from nodeops.plan import Risk
@@ -40,6 +40,28 @@ HostArgument = Annotated[
     str,
     typer.Argument(
         metavar="HOST", show_default=False, autocompletion=complete_host, help="One compute host."
+    ),
+]
+HostOrAll = Annotated[
+    str | None,
+    typer.Argument(metavar="[HOST]", show_default=False, autocompletion=complete_host, help="Only this one."),
+]
+ServerArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="SERVER",
+        show_default=False,
+        autocompletion=complete_server,
+        help="By id, or by exact name.",
+    ),
+]
+Servers = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[SERVER]...",
+        show_default=False,
+        autocompletion=complete_server,
+        help="By id, or by exact name.",
     ),
 ]
 EXTRA = {"allow_extra_args": True}
@@ -218,6 +240,16 @@ def one_host(ctx: typer.Context, host: str) -> str:
             hint="Take one after the other: a host that is being drained must not receive from the next.",
         )
     return host
+
+
+def servers_or_host(ctx: typer.Context, servers: list[str] | None, host: str | None) -> tuple[str, ...]:
+    """The servers that are named, none where it is all of a host; raises `UsageError` for both or neither."""
+    if bool(servers) is bool(host):
+        raise UsageError(
+            f"{ctx.info_name} takes servers or --host HOST, and not both",
+            hint=f"nodeops {ctx.info_name} --help has examples.",
+        )
+    return tuple(servers or ())
 
 
 def window_seconds(text: str | None) -> float | None:

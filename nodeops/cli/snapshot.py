@@ -8,7 +8,7 @@ import typer
 
 from nodeops.cli import options as o
 from nodeops.cli.bundle import bundled
-from nodeops.cli.complete import complete_host, complete_server
+from nodeops.cli.complete import complete_host
 from nodeops.errors import UsageError
 
 HELP = """Make images of servers, consistent ones, before a maintenance.
@@ -146,15 +146,7 @@ def snapshot(
     images: Images,
     bounds: Bounds,
     consent: Consent,
-    servers: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[SERVER]...",
-            show_default=False,
-            autocompletion=complete_server,
-            help="By id, or by exact name.",
-        ),
-    ] = None,
+    servers: o.Servers = None,
     host: Annotated[
         str | None,
         typer.Option(
@@ -168,11 +160,7 @@ def snapshot(
     from nodeops.cli.snapshot_orders import Orders
     from nodeops.cli.snapshot_run import Wish, snapshot
 
-    if bool(servers) is bool(host):
-        raise UsageError(
-            "snapshot takes servers or --host HOST, and not both",
-            hint="nodeops snapshot --help has examples.",
-        )
+    named = o.servers_or_host(ctx, servers, host)
     for option, words in (("--before", commands.before), ("--after", commands.after)):
         _no_secret(option, words)
     orders = Orders(
@@ -185,7 +173,7 @@ def snapshot(
         at_once=commands.after_when is AfterWhen.SNAPSHOT_LEFT,
     )
     wish = Wish(
-        tuple(dict.fromkeys(servers or ())),
+        tuple(dict.fromkeys(named)),
         host,
         images.name,
         orders,

@@ -6,7 +6,6 @@ import typer
 
 from nodeops.cli import options as o
 from nodeops.cli.bundle import bundled
-from nodeops.cli.complete import complete_host
 from nodeops.errors import UsageError
 
 HELP = """Servers whose states contradict each other, with cause and mend.
@@ -40,12 +39,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @bundled
 def states(
     ctx: typer.Context,
-    host: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[HOST]", show_default=False, autocompletion=complete_host, help="Only this one."
-        ),
-    ] = None,
+    host: o.HostOrAll = None,
     older_than: Annotated[
         str,
         typer.Option("--older-than", metavar="TIME", help="From when on a task is asked what is behind it."),

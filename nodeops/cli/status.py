@@ -1,11 +1,8 @@
 """`nodeops status`."""
 
-from typing import Annotated
-
 import typer
 
 from nodeops.cli import options as o
-from nodeops.cli.complete import complete_host
 from nodeops.cli.output import Format
 
 HELP = """Hosts with their state and room, or one host with its servers.
@@ -23,12 +20,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @app.command(help=HELP)
 def status(
     ctx: typer.Context,
-    host: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[HOST]", show_default=False, autocompletion=complete_host, help="Only this one."
-        ),
-    ] = None,
+    host: o.HostOrAll = None,
     output: o.Output = Format.TABLE,
 ) -> None:
     """Read only."""

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from nodeops.cli.complete import complete_host, complete_server
-from nodeops.errors import UsageError
+from nodeops.cli import options as o
+from nodeops.cli.complete import complete_host
 
 HELP = """Follow servers through their states, a line for every change.
 
@@ -49,15 +49,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @app.command(help=HELP)
 def watch(
     ctx: typer.Context,
-    servers: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[SERVER]...",
-            show_default=False,
-            autocompletion=complete_server,
-            help="By id, or by exact name.",
-        ),
-    ] = None,
+    servers: o.Servers = None,
     host: Annotated[
         str | None,
         typer.Option(
@@ -86,12 +78,8 @@ def watch(
     from nodeops.cli.watching import Wish, watch_servers
     from nodeops.tracking import condition
 
-    if bool(servers) is bool(host):
-        raise UsageError(
-            "watch takes servers or --host HOST, and not both", hint="nodeops watch --help has examples."
-        )
     wish = Wish(
-        words=tuple(servers or ()),
+        words=o.servers_or_host(ctx, servers, host),
         host=host,
         until=tuple(map(condition, until or ())),
         timeout=None if timeout is None else units.duration(timeout, option="--timeout"),

@@ -22,6 +22,7 @@ from nodeops.actions.subject import (
     NEVER_ARRIVED,
     NO_ANSWER_YET,
     RESIZING,
+    as_planned,
     because,
     busy,
     explained,
@@ -54,7 +55,7 @@ class ColdMigrate(CloudAction):
             return _elsewhere(server, sent)
         if server.task_state is not None:
             return busy(server)
-        return _ready(server, step) if sent is None else _still_here(view, server, step, sent)
+        return as_planned(server, step, "stopped") if sent is None else _still_here(view, server, step, sent)
 
     def act(self, world: World, step: Step) -> str:
         return world.cold_migrate(step.subject_id, step.target)
@@ -67,13 +68,6 @@ def _elsewhere(server: Server, sent: Sent | None) -> Look:
     if server.vm_state == "resized":
         return Look(State.DONE, f"is on {server.host}, to be confirmed")
     return Look(State.DONE, f"is on {server.host} and confirmed already")
-
-
-def _ready(server: Server, step: Step) -> Look:
-    planned = step.params.get("vm_state", "stopped")
-    if server.vm_state == planned:
-        return Look(State.READY)
-    return left_alone(f"is {server.status} now and was {planned} when planned")
 
 
 def _still_here(view: View, server: Server, step: Step, sent: Sent) -> Look:

@@ -29,6 +29,7 @@ from nodeops.actions.subject import (
     GONE,
     NEVER_ARRIVED,
     NO_ANSWER_YET,
+    as_planned,
     because,
     busy,
     explained,
@@ -68,7 +69,9 @@ class LiveMigrate(CloudAction):
             return _migrating(view, step, sent)
         if server.task_state is not None:
             return busy(server)
-        return _ready(server, step) if sent is None else _back_on_source(view, server, step, sent)
+        return (
+            as_planned(server, step, "active") if sent is None else _back_on_source(view, server, step, sent)
+        )
 
     def act(self, world: World, step: Step) -> str:
         return world.live_migrate(step.subject_id, step.target, block=self.block)
@@ -109,13 +112,6 @@ def _migrating(view: View, step: Step, sent: Sent | None) -> Look:
         return Look(State.MOVING, words, verdict=Verdict.SPLIT)
     words = f"the migration ended ({migration.status}), but its task is still migrating"
     return Look(State.MOVING, words, verdict=Verdict.UNKNOWN)
-
-
-def _ready(server: Server, step: Step) -> Look:
-    planned = step.params.get("vm_state", "active")
-    if server.vm_state == planned:
-        return Look(State.READY)
-    return left_alone(f"is {server.status} now and was {planned} when planned")
 
 
 def _back_on_source(view: View, server: Server, step: Step, sent: Sent) -> Look:

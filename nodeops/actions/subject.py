@@ -41,6 +41,14 @@ def busy(server: Server) -> Look:
     return Look(State.MOVING, f"is busy: {server.task_state}")
 
 
+def as_planned(server: Server, step: Step, usual: str) -> Look:
+    """READY in the vm_state of the step's params, or else in the `usual` one."""
+    planned = step.params.get("vm_state", usual)
+    if server.vm_state == planned:
+        return Look(State.READY)
+    return left_alone(f"is {server.status} now and was {planned} when planned")
+
+
 def running(server: Server) -> str:
     """Whether the guest runs although its record says ERROR, in words."""
     if server.power_state == PowerState.RUNNING:

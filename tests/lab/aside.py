@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nodeops.lab import hosts
-from nodeops.lab.furniture import IMAGE, NETWORK
 from nodeops.lab.hypervisor.guests import GuestState, GuestStore
 from nodeops.lab.hypervisor.places import HostPlace
 from tests.lab.bed import Bed, Result
@@ -28,19 +27,8 @@ class Aside:
 
     def boot(self, *names: str, **more: Any) -> None:
         """Make ACTIVE servers of these names."""
-        compute = self.bed.cloud.compute
         for name in names:
-            body = {
-                "name": name,
-                "flavorRef": str(compute.find_flavor("m1.tiny").id),
-                "imageRef": str(self.bed.cloud.image.find_image(IMAGE).id),
-                "networks": [{"uuid": str(self.bed.cloud.network.find_network(NETWORK).id)}],
-                "host": self.host,
-                **more,
-            }
-            answer = compute.post("/servers", json={"server": body}, microversion="2.90")
-            answer.raise_for_status()
-            self.ids[name] = answer.json()["server"]["id"]
+            self.ids[name] = self.bed.create(name, host=self.host, **more)
         self.bed.until(lambda: all(self.server(name)["status"] == "ACTIVE" for name in names))
 
     def server(self, name: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -72,6 +72,16 @@ class Bed:
             **more,
         }
 
+    @property
+    def inventory(self) -> Path:
+        """The lab's own."""
+        return self.root / "inventory.ini"
+
+    @property
+    def reached(self) -> dict[str, str]:
+        """For `run` and `start`, which do not find it: it says how hosts are reached and fenced."""
+        return {"NODEOPS_INVENTORY": str(self.inventory)}
+
     def run(self, *arguments: str, cloud: str = "", **more: str) -> Result:
         """Run nodeops against the lab's administrator's cloud, or another one."""
         done = subprocess.run(
@@ -133,22 +143,53 @@ class Bed:
         self, host: str, count: int, *, flavor: str = "m1.tiny", group: str | None = None, **more: Any
     ) -> list[str]:
         """Make this many ACTIVE servers on a host, members of a group or of none, and return their names."""
-        hints = {"os:scheduler_hints": {"group": group}} if group else {}
+        hints = {"group": group} if group else {}
         names = [f"{PREFIX}{host}-{number:02}" for number in range(1, count + 1)]
         for name in names:
-            body = {
-                "name": name,
-                "flavorRef": self._flavor(flavor),
-                "imageRef": self._image(),
-                "networks": [{"uuid": self._network()}],
-                "host": host,
-                **more,
-            }
-            self.cloud.compute.post(
-                "/servers", json={"server": body, **hints}, microversion="2.90"
-            ).raise_for_status()
-        self.until(lambda: all(self.servers()[name]["status"] == "ACTIVE" for name in names))
+            self.create(name, flavor=flavor, hints=hints, host=host, **more)
+        self.until(lambda: self._all_active(names))
         return names
+
+    def create(
+        self, name: str, *, flavor: str = "m1.tiny", hints: Mapping[str, str] | None = None, **more: Any
+    ) -> str:
+        """Ask for a server and return its id; `more` adds to what is asked, or replaces it."""
+        body = {
+            "name": name,
+            "flavorRef": self._flavor(flavor),
+            "imageRef": self._image(),
+            "networks": [{"uuid": self._network()}],
+            **more,
+        }
+        request = {"server": body} | ({"os:scheduler_hints": hints} if hints else {})
+        answer = self.cloud.compute.post("/servers", json=request, microversion="2.90")
+        answer.raise_for_status()
+        return str(answer.json()["server"]["id"])
+
+    def _all_active(self, names: Sequence[str]) -> bool:
+        """One that is in ERROR will not become so."""
+        found = self.servers()
+        failed = {name: found[name].get("fault") for name in names if found[name]["status"] == "ERROR"}
+        assert not failed, failed
+        return all(found[name]["status"] == "ACTIVE" for name in names)
+
+    def becomes(self, status: str, name: str) -> None:
+        """Wait until a server has this status."""
+        self.until(lambda: self.servers()[name]["status"] == status)
+
+    def stop(self, name: str) -> None:
+        """As its owner does."""
+        self.act(name, {"os-stop": None})
+        self.becomes("SHUTOFF", name)
+
+    def idle(self, names: Sequence[str]) -> None:
+        """Wait until no server is in a task."""
+
+        def rests() -> bool:
+            found = self.servers()
+            return all(found[name]["OS-EXT-STS:task_state"] is None for name in names)
+
+        self.until(rests)
 
     def act(self, name: str, body: dict[str, Any], microversion: str = "2.90") -> None:
         server = self.servers()[name]["id"]

@@ -108,8 +108,7 @@ def moves_again(bed: Bed, names: Sequence[str], source: str) -> None:
     before = bed.hosts_of(names)
     for name in names:
         bed.act(name, {"os-migrateLive": {"host": None, "block_migration": "auto"}})
-    settled = {"ACTIVE", "ERROR"}
-    bed.until(lambda: all(bed.servers()[name]["status"] in settled for name in names))
+    bed.idle(names)
     after = bed.hosts_of(names)
     stayed = [name for name in names if after[name] == before[name]]
     assert stayed == []

@@ -32,7 +32,7 @@ def by_hand(bed: Bed, ids: Sequence[str], target: str) -> None:
 
 
 def audit(bed: Bed) -> Result:
-    return bed.run("audit", "-o", "json", NODEOPS_INVENTORY=str(bed.root / "inventory.ini"))
+    return bed.run("audit", "-o", "json", **bed.reached)
 
 
 def test_what_the_plain_sql_of_a_guide_breaks_is_found_and_told(bed: Bed) -> None:

@@ -34,8 +34,7 @@ def test_undrain_gives_back_exactly_what_the_drain_moved(bed: Bed) -> None:
     others = bed.boot("c02", 1)
     assert bed.run("drain", "c01", "--yes").code == 0
     stopped, deleted, *kept = names
-    bed.act(stopped, {"os-stop": None})
-    bed.until(lambda: bed.servers()[stopped]["status"] == "SHUTOFF")
+    bed.stop(stopped)
     bed.cloud.compute.delete(f"/servers/{bed.servers()[deleted]['id']}")
     bed.until(lambda: deleted not in bed.servers())
     result = bed.run("undrain", "c01", "--give-back", "--yes", "-o", "json")
@@ -78,8 +77,8 @@ def test_servers_that_are_off_or_paused_are_moved_in_the_state_they_had(bed: Bed
     stopped, paused = bed.boot("c01", 2)
     bed.act(stopped, {"os-stop": None})
     bed.act(paused, {"pause": None})
-    bed.until(lambda: bed.servers()[stopped]["status"] == "SHUTOFF")
-    bed.until(lambda: bed.servers()[paused]["status"] == "PAUSED")
+    bed.becomes("SHUTOFF", stopped)
+    bed.becomes("PAUSED", paused)
     result = bed.run("drain", "c01", "--yes", "-o", "json")
     assert result.code == 0, result.err
     found = bed.servers()
@@ -91,8 +90,7 @@ def test_a_plan_file_is_run_as_approved_and_refused_when_the_world_moved(bed: Be
     names = bed.boot("c01", 3)
     plan = str(bed.state / "plan.json")
     assert bed.run("plan", "drain", "c01", "-o", plan).code == 0
-    bed.act(names[0], {"os-stop": None})
-    bed.until(lambda: bed.servers()[names[0]]["status"] == "SHUTOFF")
+    bed.stop(names[0])
     with bed.listening() as calls:
         stale = bed.run("apply", plan, "--yes")
     assert (stale.code, writes(calls)) == (6, [])

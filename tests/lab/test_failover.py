@@ -149,8 +149,7 @@ def until_evacuating(bed: Bed, begin: int, process: "subprocess.Popen[str]") -> 
 
 def test_killed_in_the_middle_and_gone_on_with(bed: Bed) -> None:
     made = bed.boot("c01", 6)
-    bed.act(made[0], {"os-stop": None})
-    bed.until(lambda: bed.servers()[made[0]]["status"] == "SHUTOFF")
+    bed.stop(made[0])
     lose(bed, "c01")
     environment = inventory(bed)
     words = ("failover", "c01", "--fenced-by", WORD, "--parallel", "2", "-o", "json")

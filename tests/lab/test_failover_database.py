@@ -51,11 +51,6 @@ def connector(bed: Bed, host: str) -> str:
     return str(path)
 
 
-def known(bed: Bed) -> dict[str, str]:
-    """The lab's own inventory, which names its databases and its power switch."""
-    return {"NODEOPS_INVENTORY": str(bed.root / "inventory.ini")}
-
-
 def words_for(bed: Bed, host: str, target: str, *more: str) -> tuple[str, ...]:
     said = ("--method", "database", "--to", target, "--fenced-by", WORD)
     return ("failover", host, *said, "--connector", connector(bed, target), *more, "-o", "json")
@@ -65,11 +60,11 @@ def rewrite(bed: Bed, host: str, target: str, *more: str) -> Result:
     """Look at the plan, and run that very plan; once more when a row has changed meanwhile."""
     words, word = words_for(bed, host, target, *more), ""
     for _ in range(3):
-        plan = bed.run(*words, "--dry-run", **known(bed))
+        plan = bed.run(*words, "--dry-run", **bed.reached)
         if plan.code or f"{host}@{plan.json['digest']}" == word:
             return plan
         word = f"{host}@{plan.json['digest']}"
-        result = bed.run(*words, "--confirm", word, **known(bed))
+        result = bed.run(*words, "--confirm", word, **bed.reached)
         if result.code != DECLINED:
             break
     return result
@@ -78,8 +73,8 @@ def rewrite(bed: Bed, host: str, target: str, *more: str) -> Result:
 def rewrite_until(bed: Bed, host: str, target: str, line: str, *more: str) -> str:
     """Kill it with -9 as soon as it says so; returns the run's id."""
     words = words_for(bed, host, target, *more)
-    digest = bed.run(*words, "--dry-run", **known(bed)).json["digest"]
-    process = bed.start(*words, "--confirm", f"{host}@{digest}", **known(bed))
+    digest = bed.run(*words, "--dry-run", **bed.reached).json["digest"]
+    process = bed.start(*words, "--confirm", f"{host}@{digest}", **bed.reached)
     _kill_at(process, line)
     return str(json.loads(bed.run("runs", "-o", "json").out)["runs"][0]["run"])
 
@@ -94,11 +89,11 @@ def _kill_at(process: "subprocess.Popen[str]", line: str) -> None:
 
 
 def undo(bed: Bed, run: str, *more: str) -> Result:
-    plan = bed.run("undo", run, *more, "--dry-run", "-o", "json", **known(bed))
+    plan = bed.run("undo", run, *more, "--dry-run", "-o", "json", **bed.reached)
     if plan.code:
         return plan
     word = f"{plan.json['host']}@{plan.json['digest']}"
-    return bed.run("undo", run, *more, "--confirm", word, "-o", "json", **known(bed))
+    return bed.run("undo", run, *more, "--confirm", word, "-o", "json", **bed.reached)
 
 
 def is_on(bed: Bed, name: str, host: str) -> None:
@@ -131,25 +126,25 @@ def test_every_kind_of_server_is_rewritten_and_the_host_comes_back(bed: Bed) -> 
     moves_again(
         bed, [f"c01-{kind}" for kind in ("plain-1", "boot-volume", "data-volume", "suspended")], "c01"
     )
-    early = bed.run("readmit", "c01", "--yes", **known(bed))
+    early = bed.run("readmit", "c01", "--yes", **bed.reached)
     assert early.code == 5, early.out + early.err
     come_back(bed, "c01")
     assert guests(bed, "c01") & saved == set()
-    assert bed.run("readmit", "c01", "--yes", **known(bed)).code == 0
+    assert bed.run("readmit", "c01", "--yes", **bed.reached).code == 0
 
 
 def test_a_dry_run_shows_the_sql_and_sends_nothing(bed: Bed) -> None:
     bed.boot("c01", 1)
     lose(bed, "c01")
     begin = mark(bed.root)
-    result = bed.run(*words_for(bed, "c01", TARGET, *ALLOW), "--dry-run", **known(bed))
+    result = bed.run(*words_for(bed, "c01", TARGET, *ALLOW), "--dry-run", **bed.reached)
     assert result.code == 0, result.err
     statements = " ".join(result.json["statements"])
     for table in ("instances", "migrations", "ml2_port_bindings", "ml2_port_binding_levels"):
         assert table in statements
     assert {row["table"] for row in result.json["rows"]} >= {"instances", "ml2_port_bindings", "migrations"}
     assert writes(calls_since(bed.root, begin)) == []
-    assert bed.run(*words_for(bed, "c01", TARGET, *ALLOW), "--yes", **known(bed)).code == 3
+    assert bed.run(*words_for(bed, "c01", TARGET, *ALLOW), "--yes", **bed.reached).code == 3
     assert writes(calls_since(bed.root, begin)) == []
 
 
@@ -195,7 +190,7 @@ def test_killed_and_taken_back(bed: Bed, line: str) -> None:
     if line != "reboot-hard to":
         assert set(bed.hosts_of(made).values()) == {"c01"}
         hosts.start(bed.root, "c01")
-        bed.until(lambda: bed.run("readmit", "c01", "--yes", **known(bed)).code == 0)
+        bed.until(lambda: bed.run("readmit", "c01", "--yes", **bed.reached).code == 0)
         ids = {bed.servers()[name]["id"] for name in made}
         assert guests(bed, "c01") >= ids  # not destroyed: the tombstones were taken back
 
@@ -222,7 +217,7 @@ def test_targets_that_cannot_take_them(bed: Bed) -> None:
     assert (refused.code, refused.json["servers"][0]["class"]) == (5, "target-not-serving")
     bed.set_service("c03", status="enabled")
     words = ("failover", "c01", "--method", "database", "--to", "c03", "--fenced-by", WORD)
-    without = bed.run(*words, **known(bed))
+    without = bed.run(*words, **bed.reached)
     assert without.code == 8  # nova evacuates it
     calls = [call for call in writes(calls_since(bed.root, begin)) if "os-services" not in call.path]
     assert calls == []
@@ -234,8 +229,8 @@ def test_a_partition_is_refused(bed: Bed) -> None:
     stop_compute(bed, "c01")
     begin = mark(bed.root)
     words = ("failover", "c01", "--method", "database", "--to", TARGET, *ALLOW, "--yes")
-    assert bed.run(*words, **known(bed)).code in {3, 5}
-    assert bed.run(*words, "--fenced-by", WORD, **known(bed)).code in {3, 5}
+    assert bed.run(*words, **bed.reached).code in {3, 5}
+    assert bed.run(*words, "--fenced-by", WORD, **bed.reached).code in {3, 5}
     assert writes(calls_since(bed.root, begin)) == []
 
 

@@ -1,31 +1,18 @@
 """Whether a host is dead: one that lives, one that is cut off, one without power, and one that is fenced."""
 
-from collections.abc import Iterator
-
-import pytest
-
 from nodeops.lab import hosts
 from nodeops.lab.hypervisor.guests import GuestStore
 from nodeops.lab.hypervisor.places import HostPlace
 from tests.lab.bed import Bed, Result
-from tests.lab.dead_host import SHARED, come_back, inventory, lose, stop_compute
+from tests.lab.dead_host import inventory, lose, stop_compute
 
 HOST = "c02"
 DEAD, DECLINED, ALIVE, CANNOT_TELL = 0, 3, 34, 35
 
 
-@pytest.fixture(autouse=True)
-def _whole_again(bed: Bed) -> Iterator[None]:
-    yield
-    if bed.service(HOST)["forced_down"]:
-        come_back(bed, HOST)
-        bed.set_service(HOST, forced_down=False)
-    bed.whole()
-
-
 def inquest(bed: Bed, *words: str, lab: bool = True) -> Result:
     """With the lab's own inventory, which has a fence command, or one without."""
-    known = {"NODEOPS_INVENTORY": str(bed.root / "inventory.ini")} if lab else inventory(bed, SHARED)
+    known = bed.reached if lab else inventory(bed)
     return bed.run("inquest", HOST, *words, "-o", "json", **known)
 
 
@@ -59,7 +46,6 @@ def test_without_nova_compute_the_agent_still_shows_life(bed: Bed) -> None:
 
 def test_a_host_without_power_is_dead_only_where_the_power_can_be_asked(bed: Bed) -> None:
     lose(bed, HOST)
-    bed.until(lambda: not any(agent.is_alive for agent in bed.cloud.network.agents(host=HOST)))
     silent = inquest(bed, lab=False)
     assert (silent.code, silent.json["life"]) == (CANNOT_TELL, "CANNOT TELL")
     assert "--fenced-by" in silent.json["next"]
@@ -92,8 +78,6 @@ def test_a_host_that_is_cut_off_runs_its_servers_and_is_fenced(bed: Bed) -> None
 def test_failover_believes_the_inquest(bed: Bed) -> None:
     name = bed.boot(HOST, 1)[0]
     lose(bed, HOST)
-    bed.until(lambda: not any(agent.is_alive for agent in bed.cloud.network.agents(host=HOST)))
-    known = {"NODEOPS_INVENTORY": str(bed.root / "inventory.ini")}
-    result = bed.run("failover", HOST, "--yes", "-o", "json", **known)
+    result = bed.run("failover", HOST, "--yes", "-o", "json", **bed.reached)
     assert result.code == 0, result.err
     assert result.verdicts() == {name: "MOVED"}

@@ -66,16 +66,15 @@ def answered(command: Command) -> tuple[str, ...]:
 
 def test_the_page_for_a_failed_node(bed: Bed) -> None:
     """The lab's inventory has a fence command, so that its power is proof."""
-    known = {"NODEOPS_INVENTORY": str(bed.root / "inventory.ini")}
     names = bed.boot("c01", 3)
     lose(bed, "c01")
     empty_at, back = [], False
     for command in by_the_api():
         if command.words[1] == "readmit" and not back:
-            assert bed.run(*command.words[1:], **known).code == 5
+            assert bed.run(*command.words[1:], **bed.reached).code == 5
             come_back(bed, "c01")
             back = True
-        done = bed.run(*answered(command), **known)
+        done = bed.run(*answered(command), **bed.reached)
         assert done.code == 0, f"{command}\n{done.out}{done.err}"
         if not bed.servers("c01"):
             empty_at.append(command.words[1])

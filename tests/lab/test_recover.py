@@ -16,12 +16,11 @@ def reboot(bed: Bed, host: str, names: list[str]) -> None:
     assert done.code == 0, done.err
     bed.until(lambda: bed.service(host)["state"] == "up")
     bed.until(lambda: {bed.servers()[name]["status"] for name in names} <= {"SHUTOFF", "ERROR"})
-    bed.until(lambda: all(bed.servers()[name]["OS-EXT-STS:task_state"] is None for name in names))
+    bed.idle(names)
 
 
 def stop(bed: Bed, name: str) -> None:
-    bed.act(name, {"os-stop": None})
-    bed.until(lambda: bed.servers()[name]["status"] == "SHUTOFF")
+    bed.stop(name)
 
 
 def recover(bed: Bed, *more: str) -> Result:

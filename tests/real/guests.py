@@ -130,8 +130,3 @@ def without_compute(bed: Bed, host: str) -> Iterator[None]:
         yield
     finally:
         on_host(bed, host, "rm /etc/nova/hold; systemctl start nova-compute")
-
-
-def reached(bed: Bed) -> dict[str, str]:
-    """For `Bed.run`: the lab's own inventory, which says how its hosts are reached and fenced."""
-    return {"NODEOPS_INVENTORY": str(bed.root / "inventory.ini")}

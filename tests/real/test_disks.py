@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab.bed import Bed, kill
-from tests.real.guests import await_guest, on_host, reached, slow_network
+from tests.real.guests import await_guest, on_host, slow_network
 from tests.real.test_inspect import nodeops
 
 HOST = os.environ.get("NODEOPS_TEST_REAL_HOST", "c01")
@@ -63,11 +63,10 @@ def test_a_salvage_that_is_killed_goes_on_and_has_every_checksum(bed: Bed, saved
     await_guest(bed, name)
     refused = nodeops(bed, "disks", HOST, "--salvage", f"{OTHER}:{saved}", "--yes")
     assert refused.code == 5, "its guest runs"
-    bed.act(name, {"os-stop": None})
-    bed.until(lambda: bed.servers()[name]["status"] == "SHUTOFF")
+    bed.stop(name)
     words = ("disks", HOST, "--salvage", f"{OTHER}:{saved}", "--yes")
     with slow_network(bed, HOST):
-        process = bed.start(*words, **reached(bed))
+        process = bed.start(*words, **bed.reached)
         bed.until(lambda: on_host(bed, OTHER, f"find {saved} -type f") != "")
         kill(process)
     assert nodeops(bed, *words).code == 0

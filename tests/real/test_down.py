@@ -24,7 +24,7 @@ def test_down_leaves_nothing(bed: Bed) -> None:
     assert bed.lab("up").code == 0
     assert all(service["state"] == "up" for service in bed.services().values())
     assert bed.servers()[name]["OS-EXT-SRV-ATTR:host"] == "c01"
-    bed.until(lambda: bed.servers()[name]["status"] == "SHUTOFF")
+    bed.becomes("SHUTOFF", name)
 
 
 def _words(process: Path) -> str:

@@ -1,17 +1,17 @@
 """A real host dies and comes back, and old copies of its guests try to run a second time."""
 
 from tests.lab.bed import Bed, Result
-from tests.real.guests import await_guest, boots, on_host, reached, second_copy, without_compute
+from tests.real.guests import await_guest, boots, on_host, second_copy, without_compute
 
 LOCK = "write lock"
 
 
 def fail_over(bed: Bed, *more: str) -> Result:
-    plan = bed.run("failover", "c01", "--dry-run", "-o", "json", *more, **reached(bed))
+    plan = bed.run("failover", "c01", "--dry-run", "-o", "json", *more, **bed.reached)
     if plan.code:
         return plan
     return bed.run(
-        "failover", "c01", "-o", "json", "--confirm", f"c01@{plan.json['digest']}", *more, **reached(bed)
+        "failover", "c01", "-o", "json", "--confirm", f"c01@{plan.json['digest']}", *more, **bed.reached
     )
 
 
@@ -31,7 +31,7 @@ def test_saved_once_and_never_run_twice(bed: Bed) -> None:
     assert on_host(bed, "c02", "virsh list --all --name").strip() == ""
 
     # fenced by the lab's inventory, and saved
-    fenced = bed.run("inquest", "c01", "--fence", "--yes", "-o", "json", **reached(bed))
+    fenced = bed.run("inquest", "c01", "--fence", "--yes", "-o", "json", **bed.reached)
     assert (fenced.code, fenced.json["life"]) == (0, "DEAD"), fenced.err
     saved = fail_over(bed)
     assert saved.code == 0, saved.err
@@ -43,9 +43,9 @@ def test_saved_once_and_never_run_twice(bed: Bed) -> None:
     with without_compute(bed, "c01"):
         second = ids[names[0]]
         second_copy(bed, second, "c02", "c01")
-        state = bed.run("states", "c01", "-o", "json", **reached(bed))
+        state = bed.run("states", "c01", "-o", "json", **bed.reached)
         assert {each["id"]: each["class"] for each in state.json["findings"]}[second] == "two-guests"
-        not_yet = bed.run("readmit", "c01", "--yes", "-o", "json", **reached(bed))
+        not_yet = bed.run("readmit", "c01", "--yes", "-o", "json", **bed.reached)
         assert not_yet.code == 5, not_yet.err
         assert {"guests-left"} <= {each["code"] for each in not_yet.json["findings"]}
         assert bed.service("c01")["forced_down"]
@@ -53,8 +53,8 @@ def test_saved_once_and_never_run_twice(bed: Bed) -> None:
 
     # nova-compute removes the old copies as it starts; then the host serves again
     bed.until(lambda: on_host(bed, "c01", "virsh list --all --name").strip() == "")
-    bed.until(lambda: bed.run("readmit", "c01", "--dry-run", **reached(bed)).code == 0)
-    readmitted = bed.run("readmit", "c01", "--yes", "-o", "json", **reached(bed))
+    bed.until(lambda: bed.run("readmit", "c01", "--dry-run", **bed.reached).code == 0)
+    readmitted = bed.run("readmit", "c01", "--yes", "-o", "json", **bed.reached)
     assert readmitted.code == 0, readmitted.err
     bed.until(lambda: bed.service("c01")["state"] == "up" and bed.service("c01")["status"] == "enabled")
     assert len(on_host(bed, "c02", "virsh list --name").split()) == 2

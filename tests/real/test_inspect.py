@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.bed import NODEOPS, Bed, Result
-from tests.real.guests import await_guest, boots, counted, on_host, reached
+from tests.real.guests import await_guest, boots, counted, on_host
 
 HOST = os.environ.get("NODEOPS_TEST_REAL_HOST", "c01")
 """Of a lab that others use too: the host that is ours."""
@@ -18,7 +18,7 @@ AGREED = ("--consent", "the tests", "--yes")
 
 
 def nodeops(bed: Bed, *words: str) -> Result:
-    return bed.run(*words, **reached(bed))
+    return bed.run(*words, **bed.reached)
 
 
 def left(bed: Bed) -> str:
@@ -52,7 +52,7 @@ def looking(bed: Bed, name: str, *more: str) -> Iterator["subprocess.Popen[str]"
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=bed.environment(**reached(bed)),
+        env=bed.environment(**bed.reached),
     ) as process:
         try:
             bed.until(lambda: "/fs/" in left(bed))
@@ -124,11 +124,10 @@ def test_a_guest_that_somebody_resumes_ends_the_look(bed: Bed) -> None:
 
 def test_a_server_can_be_started_while_its_disk_is_looked_into(bed: Bed) -> None:
     name = one(bed)
-    bed.act(name, {"os-stop": None})
-    bed.until(lambda: bed.servers()[name]["status"] == "SHUTOFF")
+    bed.stop(name)
     with looking(bed, name) as process:
         bed.act(name, {"os-start": None})
-        bed.until(lambda: bed.servers()[name]["status"] == "ACTIVE")
+        bed.becomes("ACTIVE", name)
         assert process.wait(timeout=120) == 13
     assert left(bed) == ""
     bed.until(lambda: boots(bed, name) == 2)
@@ -138,8 +137,7 @@ def test_writing_takes_a_stopped_server_and_is_there_after_its_boot(bed: Bed) ->
     name = one(bed)
     refused = nodeops(bed, "inspect", name, "--write", *AGREED)
     assert refused.code == 5
-    bed.act(name, {"os-stop": None})
-    bed.until(lambda: bed.servers()[name]["status"] == "SHUTOFF")
+    bed.stop(name)
     with looking(bed, name, "--write") as process:
         tell(process, "echo by hand > mended; exit")
         assert process.wait(timeout=120) == 0

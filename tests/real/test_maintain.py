@@ -12,7 +12,7 @@ import pytest
 
 from tests.docs.commands_in import ROOT, commands_in
 from tests.lab.bed import Bed, Result, kill
-from tests.real.guests import await_guest, boots, counted, on_host, reached
+from tests.real.guests import await_guest, boots, counted, on_host
 
 HOST = os.environ.get("NODEOPS_TEST_HOST", "c01")
 GUESTS = int(os.environ.get("NODEOPS_TEST_GUESTS", "1"))
@@ -28,7 +28,7 @@ EMPTIED = f"grep -q '^full {INSTANCES} ' /proc/mounts && umount {INSTANCES}"
 
 def nodeops(bed: Bed, *arguments: str, **more: str) -> Result:
     """As `bed.run`, with the time that a window takes."""
-    process = bed.start(*arguments, **(reached(bed) | more))
+    process = bed.start(*arguments, **(bed.reached | more))
     out, err = process.communicate(timeout=SECONDS)
     return Result(process.returncode, out, err)
 
@@ -111,7 +111,7 @@ def killed_at(bed: Bed, phases: Sequence[str], *arguments: str) -> int | None:
 
     None when it came to its end without one of them.
     """
-    process = bed.start(*arguments, **reached(bed))
+    process = bed.start(*arguments, **bed.reached)
     assert process.stderr is not None
     for line in process.stderr:
         found = [at for at, phase in enumerate(phases) if re.search(phase, line)]
@@ -163,7 +163,7 @@ def test_killed_in_every_phase_it_goes_on_and_does_nothing_twice(bed: Bed, host:
 def test_work_outlives_a_connection_that_is_lost(bed: Bed, host: str) -> None:
     work = f"sleep 10; echo done > {PROOF}"
     command = ("maintain", host, "--yes", "--", "sh", "-c", work)
-    process = bed.start(*command, **reached(bed))
+    process = bed.start(*command, **bed.reached)
     assert process.stderr is not None
     cut = False
     for line in process.stderr:
@@ -212,7 +212,7 @@ def test_a_full_disk_keeps_it_out_of_service(bed: Bed, host: str) -> None:
 @contextmanager
 def other_inventory(bed: Bed, *changes: tuple[str, str]) -> Iterator[dict[str, str]]:
     """The lab's own inventory with some of its lines written anew."""
-    text = (bed.root / "inventory.ini").read_text()
+    text = bed.inventory.read_text()
     for pattern, replacement in changes:
         text = re.sub(pattern, replacement, text)
     path = bed.state / "other.ini"
@@ -232,9 +232,7 @@ def untouched(bed: Bed, host: str, arguments: Sequence[str], **more: str) -> Res
 def test_a_wrong_host_key_is_not_talked_to(bed: Bed, host: str, tmp_path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")], check=True)
     kind, key, *_ = (tmp_path / "other.pub").read_text().split()
-    address = re.search(
-        rf"^{host} ansible_host=(\S+)", (bed.root / "inventory.ini").read_text(), re.MULTILINE
-    )
+    address = re.search(rf"^{host} ansible_host=(\S+)", bed.inventory.read_text(), re.MULTILINE)
     assert address
     (tmp_path / "known_hosts").write_text(f"{address[1]} {kind} {key}\n")
     with other_inventory(

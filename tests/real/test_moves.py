@@ -1,21 +1,21 @@
 """Drains on real hosts in which a host dies, and the two sides of one that does not."""
 
 from tests.lab.bed import Bed
-from tests.real.guests import await_guest, boots, copying, counted, on_host, reached, serves, slow_network
+from tests.real.guests import await_guest, boots, copying, counted, on_host, serves, slow_network
 
 
 def test_blackouts_are_measured_on_the_way_out_and_back(bed: Bed) -> None:
     names = bed.boot("c01", 2)
     for name in names:
         await_guest(bed, name)
-    out = bed.run("drain", "c01", "--yes", "--probe", "ping", "-o", "json", **reached(bed))
+    out = bed.run("drain", "c01", "--yes", "--probe", "ping", "-o", "json", **bed.reached)
     assert out.code == 0, out.err
     assert out.json["blackout"]["measured"] == 2
     assert 0 < out.json["blackout"]["p50"] <= out.json["blackout"]["max"] < 10
     assert {server["blackout"]["way"] for server in out.json["servers"]} == {"ping"}
 
     back = bed.run(
-        "undrain", "c01", "--give-back", "--yes", "--probe", "libvirt", "-o", "json", **reached(bed)
+        "undrain", "c01", "--give-back", "--yes", "--probe", "libvirt", "-o", "json", **bed.reached
     )
     assert back.code == 0, back.err
     assert set(bed.hosts_of(names).values()) == {"c01"}
@@ -29,7 +29,7 @@ def test_the_target_dies_in_mid_migration_and_the_guest_lives_on(bed: Bed) -> No
     server = bed.servers()[name]["id"]
     with slow_network(bed, "c01"):
         drain = bed.start(
-            "drain", "c01", "--yes", "--retries", "0", "--probe", "ping", "-o", "json", **reached(bed)
+            "drain", "c01", "--yes", "--retries", "0", "--probe", "ping", "-o", "json", **bed.reached
         )
         bed.until(lambda: copying(bed, "c01", server))
         assert bed.lab("lose", "c02").code == 0
@@ -45,7 +45,7 @@ def test_the_target_dies_in_mid_migration_and_the_guest_lives_on(bed: Bed) -> No
 
     assert bed.lab("start", "c02").code == 0
     bed.until(lambda: serves(bed, "c02"))
-    again = bed.run("drain", "c01", "--yes", "-o", "json", **reached(bed))
+    again = bed.run("drain", "c01", "--yes", "-o", "json", **bed.reached)
     assert again.code == 0, again.err
     assert bed.hosts_of([name]) == {name: "c02"}
     assert boots(bed, name) <= 1
@@ -57,7 +57,7 @@ def test_the_host_dies_in_mid_drain_and_the_drain_does_not_say_done(bed: Bed) ->
         await_guest(bed, name)
     ids = {bed.servers()[name]["id"] for name in names}
     with slow_network(bed, "c01"):
-        drain = bed.start("drain", "c01", "--yes", "--probe", "ping", "-o", "json", **reached(bed))
+        drain = bed.start("drain", "c01", "--yes", "--probe", "ping", "-o", "json", **bed.reached)
         bed.until(lambda: any(copying(bed, "c01", server) for server in ids))
         assert bed.lab("lose", "c01").code == 0
     said, told = drain.communicate(timeout=600)
@@ -65,5 +65,5 @@ def test_the_host_dies_in_mid_drain_and_the_drain_does_not_say_done(bed: Bed) ->
     assert '"verdict": "MOVED"' not in said
     assert set(bed.hosts_of(names).values()) == {"c01"}
 
-    dead = bed.run("inquest", "c01", **reached(bed))
+    dead = bed.run("inquest", "c01", **bed.reached)
     assert dead.code == 0, dead.out

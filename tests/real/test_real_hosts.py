@@ -28,10 +28,10 @@ def test_states_and_moves_of_one_guest(bed: Bed) -> None:
     await_guest(bed, name)
 
     bed.act(name, {"suspend": None})
-    bed.until(lambda: bed.servers()[name]["status"] == "SUSPENDED")
+    bed.becomes("SUSPENDED", name)
     assert on_host(bed, "c01", "virsh list --name").strip() == ""
     bed.act(name, {"resume": None})
-    bed.until(lambda: bed.servers()[name]["status"] == "ACTIVE")
+    bed.becomes("ACTIVE", name)
     assert boots(bed, name) <= 1, "it goes on where it was"
 
     bed.act(name, {"createImage": {"name": f"{name}-image"}})
@@ -46,9 +46,9 @@ def test_states_and_moves_of_one_guest(bed: Bed) -> None:
     bed.until(lambda: bed.servers()[name]["status"] == "ACTIVE" and boots(bed, name) == 2)
 
     bed.act(name, {"migrate": None})
-    bed.until(lambda: bed.servers()[name]["status"] == "VERIFY_RESIZE")
+    bed.becomes("VERIFY_RESIZE", name)
     bed.act(name, {"confirmResize": None})
-    bed.until(lambda: bed.servers()[name]["status"] == "ACTIVE")
+    bed.becomes("ACTIVE", name)
     assert bed.hosts_of([name]) == {name: "c02"}
     bed.until(lambda: boots(bed, name) == 3)
 
@@ -60,7 +60,7 @@ def test_a_reboot_and_a_sudden_death(bed: Bed) -> None:
     before = on_host(bed, "c01", boot)
     assert bed.lab("reboot", "c01").code == 0
     assert on_host(bed, "c01", boot) != before
-    bed.until(lambda: bed.servers()[name]["status"] == "SHUTOFF")
+    bed.becomes("SHUTOFF", name)
     bed.until(lambda: bed.service("c01")["state"] == "up")
     bed.act(name, {"os-start": None})
     bed.until(lambda: boots(bed, name) == 2)
@@ -72,7 +72,7 @@ def test_a_reboot_and_a_sudden_death(bed: Bed) -> None:
     assert state["c02"]["nova_compute"]
     assert bed.lab("start", "c01").code == 0
     bed.until(lambda: bed.service("c01")["state"] == "up")
-    bed.until(lambda: bed.servers()[name]["status"] == "SHUTOFF")
+    bed.becomes("SHUTOFF", name)
 
 
 def test_a_volume_goes_with_its_guest(bed: Bed) -> None:

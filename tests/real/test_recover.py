@@ -3,7 +3,7 @@
 import shlex
 
 from tests.lab.bed import Bed, Result, kill
-from tests.real.guests import await_guest, boots, on_host, reached
+from tests.real.guests import await_guest, boots, on_host
 
 HOST = "c01"
 INSTANCES = "/var/lib/nova/instances"
@@ -14,11 +14,11 @@ def reboot(bed: Bed, names: list[str]) -> None:
     """An orderly reboot; nova-compute has found every guest off, and stopped its server."""
     assert bed.lab("reboot", HOST).code == 0
     bed.until(lambda: {bed.servers()[name]["status"] for name in names} == {"SHUTOFF"})
-    bed.until(lambda: all(bed.servers()[name]["OS-EXT-STS:task_state"] is None for name in names))
+    bed.idle(names)
 
 
 def recover(bed: Bed, *more: str) -> Result:
-    return bed.run("recover", HOST, "--yes", "--wait", "3m", "-o", "json", *more, **reached(bed))
+    return bed.run("recover", HOST, "--yes", "--wait", "3m", "-o", "json", *more, **bed.reached)
 
 
 def disk(bed: Bed, name: str) -> str:
@@ -49,14 +49,13 @@ def test_each_server_gets_what_it_needs(bed: Bed) -> None:
     names = ran, undefined, baseless, panicking, owned = bed.boot(HOST, 5)
     for name in names:
         await_guest(bed, name)
-    bed.act(owned, {"os-stop": None})
-    bed.until(lambda: bed.servers()[owned]["status"] == "SHUTOFF")
+    bed.stop(owned)
     reboot(bed, list(names))
     on_host(bed, HOST, f"virsh undefine {bed.servers()[undefined]['id']}")
     backing = rebase(bed, baseless, GONE)
     spoil_its_init(bed, panicking)
 
-    dry = bed.run("recover", HOST, "--dry-run", "-o", "json", **reached(bed))
+    dry = bed.run("recover", HOST, "--dry-run", "-o", "json", **bed.reached)
     assert dry.code == 0, dry.err
     assert dry.verdicts() == dict.fromkeys(names, "DONE") | {owned: "LEFT"}
 
@@ -86,7 +85,7 @@ def test_right_after_the_boot_it_waits_and_a_kill_does_not_matter(bed: Bed) -> N
         await_guest(bed, name)
     assert bed.lab("reboot", HOST).code == 0
     words = ("recover", HOST, "--yes", "--wait", "3m", "--parallel", "1", "--probe", "agent")
-    process = bed.start(*words, **reached(bed))
+    process = bed.start(*words, **bed.reached)
     bed.until(lambda: any(boots(bed, name) == 2 for name in names))
     kill(process)
     done = recover(bed, "--probe", "agent")

@@ -14,7 +14,7 @@ import pytest
 from nodeops.lab.furniture import IMAGE
 from tests.docs.commands_in import ROOT, commands_in
 from tests.lab.bed import Bed, Result, kill
-from tests.real.guests import await_guest, console, on_host, reached
+from tests.real.guests import await_guest, console, on_host
 from tests.real.inside import UNTIL_LET_GO, asked, begin, let_go, set_hook
 
 HOST = "c01"
@@ -41,7 +41,7 @@ def bed(lasting_bed: Bed) -> Iterator[Bed]:
 
 @pytest.fixture(scope="module")
 def booted(bed: Bed) -> str:
-    return boot(bed, "s-guest", imageRef=bed.cloud.image.find_image(IMAGE).id)
+    return boot(bed, "s-guest")
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def guest(bed: Bed, booted: str) -> Iterator[str]:
 
 
 def snapshot(bed: Bed, *words: str, **more: str) -> Result:
-    return bed.run("snapshot", *words, **reached(bed), **more)
+    return bed.run("snapshot", *words, **bed.reached, **more)
 
 
 def drop_images(bed: Bed, server_id: str) -> None:
@@ -63,17 +63,8 @@ def drop_images(bed: Bed, server_id: str) -> None:
 
 
 def boot(bed: Bed, name: str, **more: Any) -> str:
-    body = {
-        "name": name,
-        "flavorRef": bed.cloud.compute.find_flavor("m1.tiny").id,
-        "networks": [{"uuid": bed.cloud.network.find_network("private").id}],
-        "host": HOST,
-        **more,
-    }
-    answer = bed.cloud.compute.post("/servers", json={"server": body}, microversion="2.90")
-    answer.raise_for_status()
-    server_id = str(answer.json()["server"]["id"])
-    bed.until(lambda: bed.servers()[name]["status"] == "ACTIVE")
+    server_id = bed.create(name, host=HOST, **more)
+    bed.becomes("ACTIVE", name)
     await_guest(bed, name)
     bed.until(lambda: connected(bed, server_id))
     return server_id
@@ -192,7 +183,7 @@ def waiting_for_the_hook(bed: Bed, server_id: str, folder: Path) -> "subprocess.
     """A snapshot that goes on only when the guest's hook is let go."""
     set_hook(bed, HOST, server_id, UNTIL_LET_GO)
     words = ("snapshot", server_id, "--yes", *around(folder), "-o", "json")
-    process = bed.start(*words, **reached(bed))
+    process = bed.start(*words, **bed.reached)
     bed.until(lambda: task_of(bed, server_id) == "image_pending_upload")
     return process
 
@@ -220,7 +211,8 @@ def test_a_server_that_boots_from_a_volume(bed: Bed) -> None:
     volume = bed.cloud.block_storage.create_volume(name="s-root", size=1, image_id=image.id)
     bed.until(lambda: bed.cloud.block_storage.get_volume(volume.id).status == "available")
     device = {"uuid": volume.id, "source_type": "volume", "destination_type": "volume", "boot_index": 0}
-    server = boot(bed, "s-volume", block_device_mapping_v2=[{**device, "delete_on_termination": True}])
+    devices = [{**device, "delete_on_termination": True}]
+    server = boot(bed, "s-volume", imageRef="", block_device_mapping_v2=devices)
     told = snapshot(bed, server, "--dry-run", "-o", "json")
     assert told.code == 0, told.err
     (plan,) = told.json["servers"]

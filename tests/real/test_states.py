@@ -1,7 +1,7 @@
 """`nodeops states` with libvirt's own word, over SSH: contradictions made for real, found, mended, gone."""
 
 from tests.lab.bed import Bed
-from tests.real.guests import await_guest, on_host, reached, second_copy
+from tests.real.guests import await_guest, on_host, second_copy
 
 STRANGER = "6d1f0c1e-6a1a-4c57-9e0b-6f5c1d2e3f40"
 XML = (
@@ -12,7 +12,7 @@ XML = (
 
 def found(bed: Bed, host: str) -> dict[str, str]:
     """Return the classes of what is found, by server id."""
-    told = bed.run("states", host, "-o", "json", **reached(bed))
+    told = bed.run("states", host, "-o", "json", **bed.reached)
     assert told.code in {0, 30}, told.err
     assert told.json["hypervisors"] == [host], told.out
     return {each["id"]: each["class"] for each in told.json["findings"]}
@@ -34,7 +34,7 @@ def test_what_only_libvirt_knows(bed: Bed) -> None:
     finally:
         on_host(bed, "c02", f"virsh destroy {twice_id}")
         on_host(bed, "c01", f"virsh destroy {STRANGER}")
-    mended = bed.run("states", "c01", "--fix", "--yes", "-o", "json", **reached(bed))
+    mended = bed.run("states", "c01", "--fix", "--yes", "-o", "json", **bed.reached)
     assert mended.code == 0, mended.err
     assert mended.verdicts() == {gone: "DONE"}
     assert gone_id in on_host(bed, "c01", "virsh list --uuid")

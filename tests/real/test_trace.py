@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from nodeops.lab.furniture import IMAGE, NETWORK
+from nodeops.lab.furniture import NETWORK
 from tests.lab.bed import Bed, Result
-from tests.real.guests import on_host, reached
+from tests.real.guests import on_host
 
 SOURCE, TARGET = os.environ.get("NODEOPS_TEST_TRACE_HOSTS", "c01,c02").split(",")
 PREFIX = "t-trace"
@@ -40,17 +40,7 @@ class Own:
 
     def boot(self, name: str, flavor: str, **more: Any) -> str:
         """Ask for a server and wait until it is there, or will not be; its id."""
-        image = self.bed.cloud.image.find_image(IMAGE).id
-        network = self.bed.cloud.network.find_network(NETWORK).id
-        body = {
-            "name": f"{PREFIX}-{name}",
-            "flavorRef": flavor,
-            "imageRef": image,
-            "networks": [{"uuid": network}],
-        }
-        answer = self.bed.cloud.compute.post("/servers", json={"server": {**body, **more}}, microversion=NEW)
-        answer.raise_for_status()
-        server = str(answer.json()["server"]["id"])
+        server = self.bed.create(f"{PREFIX}-{name}", flavorRef=flavor, **more)
         until(lambda: self.server(server)["status"] in {"ACTIVE", "ERROR"})
         return server
 
@@ -74,7 +64,7 @@ class Own:
         ]
 
     def trace(self, subject: str, *more: str) -> Result:
-        return self.bed.run("trace", subject, *more, **reached(self.bed))
+        return self.bed.run("trace", subject, *more, **self.bed.reached)
 
     def remove(self) -> None:
         compute = self.bed.cloud.compute

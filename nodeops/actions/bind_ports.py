@@ -25,6 +25,7 @@ from nodeops.plan import Step
 from nodeops.world import View, World
 
 UNBOUND = frozenset({"unbound", "binding_failed"})
+"""The vif_type of a port that no host has."""
 
 
 @dataclass(frozen=True, slots=True)

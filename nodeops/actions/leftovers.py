@@ -18,14 +18,13 @@ from http import HTTPStatus
 
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.allocation import AllocationAction, ready_or_failed
+from nodeops.actions.bind_ports import UNBOUND
 from nodeops.actions.kinds import CloudAction
 from nodeops.actions.subject import GONE, answer_refused, busy, left_alone
 from nodeops.errors import ApiError
 from nodeops.facts import Allocation, Port
 from nodeops.plan import Step
 from nodeops.world import View, World
-
-UNBOUND = frozenset({"unbound", "binding_failed"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from nodeops.actions.bind_ports import UNBOUND
 from nodeops.facts import Attachment, Migration, Port, Server
 from nodeops.leftovers import EVERYWHERE, AuditFacts
 from nodeops.plan import Json, StepId
@@ -20,7 +21,6 @@ STUCK_AFTER = 3600.0
 HEARD_AFTER = 60.0
 """A host that is heard of so many seconds after its servers were evacuated lives; clocks differ by less."""
 STUCK = frozenset({"task-stuck", "delete-stuck", "build-stuck"})
-NOT_BOUND = frozenset({"unbound", "binding_failed"})
 DOUBTFUL = frozenset({"moved-without-record", "node-disagrees", "host-unknown"})
 """Where such a server really runs nobody can say but who looks: nothing of it is changed."""
 OFF_HOST = frozenset({"shelved", "shelved_offloaded"})
@@ -201,7 +201,7 @@ def _ports(facts: AuditFacts) -> Iterator[Leftover]:
         if port.host and port.host != server.host:
             words = f"is on {server.host}, and its port {port.id} is bound on {port.host}"
             yield _left("port-elsewhere", server, server.id, port.host, words, by=_rebinding(port, server))
-        elif port.vif_type in NOT_BOUND or not port.host:
+        elif port.vif_type in UNBOUND or not port.host:
             words = f"its port {port.id} is {port.vif_type or 'unbound'} on {server.host}"
             yield _left("port-not-bound", server, server.id, server.host, words, by=_rebinding(port, server))
 

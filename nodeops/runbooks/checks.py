@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from nodeops.actions.bind_ports import UNBOUND
 from nodeops.facts import Evidence, PowerState, Server
 from nodeops.outcome import ServerResult
 from nodeops.plan import Finding, Level, Plan, ServerPlan, Verdict
-
-UNBOUND = frozenset({"unbound", "binding_failed"})
+from nodeops.runbooks.wording import few
 
 
 def of_server(
@@ -175,13 +175,12 @@ def _left_on(plan: Plan, evidence: Evidence) -> Iterator[Finding]:
     host, planned = plan.host, {server.id for server in plan.servers}
     came = [server for server in evidence.on_host if server.id not in planned]
     if evidence.on_host:
-        names = ", ".join(server.name for server in evidence.on_host[:4])
-        more = f" and {len(evidence.on_host) - 4} more" if len(evidence.on_host) > 4 else ""  # noqa: PLR2004 - names shown
+        names = few([server.name for server in evidence.on_host])
         count = f"{len(evidence.on_host)} server{'' if len(evidence.on_host) == 1 else 's'}"
         yield Finding(
             Level.ERROR if came else Level.WARNING,
             "servers-left",
-            f"{host} still holds {count}: {names}{more}",
+            f"{host} still holds {count}: {names}",
             f"{came[0].name} came to it meanwhile; {plan.runbook} it again."
             if came
             else "See the reasons above.",

@@ -5,21 +5,14 @@ Server, facts and options in; a chain of steps without targets, and the bars the
 
 from dataclasses import dataclass
 
-from nodeops.facts import PowerState, Server, Storage
+from nodeops.facts import Server, Storage
 from nodeops.plan import Action, Risk
 from nodeops.runbooks import links
 from nodeops.runbooks.bonds import Way, bonds, has_local_disk
 from nodeops.runbooks.classes import Bar
 from nodeops.runbooks.links import Chain, Link
 from nodeops.runbooks.scene import Scene
-from nodeops.runbooks.states import NO_HOST, RESIZING, Stance, stance
-
-ENDS_WITH_POWER = {
-    "active": PowerState.RUNNING,
-    "paused": PowerState.PAUSED,
-    "stopped": PowerState.SHUTDOWN,
-}
-"""Drivers differ in what they show for the other states."""
+from nodeops.runbooks.states import ENDS_WITH_POWER, NO_HOST, RESIZING, Stance, stance
 
 
 @dataclass(frozen=True, slots=True)

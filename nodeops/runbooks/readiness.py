@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from nodeops.machine import Before, Condition, Space
 from nodeops.plan import Finding, Level
 from nodeops.readiness import Check, ReadinessFacts, Standing, passes
+from nodeops.runbooks.wording import NAMES, few
 
 CLOCK_SECONDS = 5.0
 """Tokens, heartbeats and logs go wrong well before a minute."""
 LEAST_FREE_MB = 1024
 LEAST_FREE_SHARE = 0.02
 LEAST_INODES = 1000
-NAMES = 4
 ACCEPTABLE = {
     "failed-units": "units that are of no matter for servers",
     "libvirt": "another version of libvirt than before",
@@ -110,15 +110,10 @@ def _units(condition: Condition, before: Before | None) -> Check:
     old = set(before.failed_units) if before else set()
     new = [unit for unit in condition.failed_units if unit not in old]
     if not new:
-        also = f"none but those from before: {_names(sorted(old))}" if condition.failed_units else "none"
+        also = f"none but those from before: {few(sorted(old))}" if condition.failed_units else "none"
         return Check(code, subject, Standing.PASSED, also)
     way = f"systemctl status {new[0]} on {condition.host} says why; systemctl reset-failed forgets it."
-    return Check(code, subject, Standing.FAILED, _names(new), "none", way)
-
-
-def _names(names: Collection[str]) -> str:
-    known = sorted(names)
-    return ", ".join(known[:NAMES]) + (f" and {len(known) - NAMES} more" if len(known) > NAMES else "")
+    return Check(code, subject, Standing.FAILED, few(sorted(new)), "none", way)
 
 
 def _clock(condition: Condition) -> Check:
@@ -319,7 +314,7 @@ def _agents(facts: ReadinessFacts) -> Check:
         way = f"systemctl status {dead[0].binary} on {host}, or its container; start it."
         return Check(code, subject, Standing.FAILED, words, wanted, way)
     others = [agent.type for agent in facts.agents if not agent.alive]
-    also = f"; not alive: {_names(others)}" if others else ""
+    also = f"; not alive: {few(sorted(others))}" if others else ""
     return Check(code, subject, Standing.PASSED, f"{binding[0].type} is alive{also}")
 
 
@@ -343,7 +338,7 @@ def _resources(facts: ReadinessFacts) -> Check:
         was = ", ".join(f"{name} {amount}" for name, amount in sorted(lost.items()))
         way = f"Look at lscpu, free and dmesg of {host} for what is missing, and at nova.conf."
         return Check(code, subject, Standing.FAILED, found, f"{was} as before", way)
-    return Check(code, subject, Standing.PASSED, shown or _names(list(now)))
+    return Check(code, subject, Standing.PASSED, shown or few(sorted(now)))
 
 
 SAME_ENOUGH = 0.95

@@ -6,19 +6,19 @@ is changed. What nobody could look at is a warning with the command to look by h
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from nodeops.facts import Host, Migration, ReadmitFacts
 from nodeops.plan import Finding, Json, Level, Plan, Step, StepId
 from nodeops.runbooks.host_steps import disabled_by_other, enable_step, host_step
 from nodeops.runbooks.moves import Frame, assemble
 from nodeops.runbooks.options import MoveOptions, options_json
+from nodeops.runbooks.readiness import heartbeat_of
 from nodeops.runbooks.scene import Scene
 from nodeops.runbooks.undrain import give_back, of_return
+from nodeops.runbooks.wording import few
 
 SERVICE_DOWN_SECONDS = 60.0
 """Nova's `service_down_time`: who has not reported for so long is down."""
-NAMES = 4
 
 
 def plan_readmit(facts: ReadmitFacts, options: MoveOptions, *, force: bool = False) -> Plan:
@@ -108,17 +108,12 @@ def silent_seconds(host: Host, hosts: Sequence[Host]) -> float | None:
 
     Nova's clock is not ours: the newest report is the best guess of what time it is there.
     """
-    times = [_time(each.last_seen) for each in hosts]
-    own, newest = _time(host.last_seen), max((each for each in times if each is not None), default=None)
-    return None if own is None or newest is None else (newest - own).total_seconds()
-
-
-def _time(text: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    times = [heartbeat_of(each.last_seen) for each in hosts]
+    own, newest = (
+        heartbeat_of(host.last_seen),
+        max((each for each in times if each is not None), default=None),
+    )
+    return None if own is None or newest is None else newest - own
 
 
 def _tombstones(facts: ReadmitFacts) -> Iterator[Finding]:
@@ -134,7 +129,7 @@ def _tombstones(facts: ReadmitFacts) -> Iterator[Finding]:
         yield _Question(
             name,
             "evacuations-running",
-            f"evacuations are under way: {_names([each.server_id for each in running])}",
+            f"evacuations are under way: {few(sorted(each.server_id for each in running))}",
             "all of them ended",
             f"Wait for them: nodeops failover {name} goes on with it.",
         ).finding()
@@ -142,7 +137,7 @@ def _tombstones(facts: ReadmitFacts) -> Iterator[Finding]:
         yield _Question(
             name,
             "copies-not-removed",
-            f"the old copies of {len(waiting)} evacuated servers are not removed: {_names(waiting)}",
+            f"the old copies of {len(waiting)} evacuated servers are not removed: {few(sorted(waiting))}",
             "every evacuation completed",
             f"Restart nova-compute on {name} (systemctl restart nova-compute), which removes them, "
             f"{_again(name)}",
@@ -150,11 +145,6 @@ def _tombstones(facts: ReadmitFacts) -> Iterator[Finding]:
     if not running and not waiting:
         words = f"{name}: no copy of an evacuated server is left to remove"
         yield _passed(name, "copies-removed", words)
-
-
-def _names(ids: Sequence[str] | set[str]) -> str:
-    known = sorted(ids)
-    return ", ".join(known[:NAMES]) + (f" and {len(known) - NAMES} more" if len(known) > NAMES else "")
 
 
 def _guests(facts: ReadmitFacts) -> Iterator[Finding]:
@@ -173,7 +163,7 @@ def _guests(facts: ReadmitFacts) -> Iterator[Finding]:
         yield _Question(
             name,
             "guests-left",
-            f"guests of servers that are not on it any more: {_names(strays)}",
+            f"guests of servers that are not on it any more: {few(strays)}",
             "none",
             f"Restart nova-compute on {name}; what is left then: virsh destroy UUID, virsh undefine UUID, "
             f"{_again(name)}",
@@ -207,7 +197,7 @@ def _allocations(facts: ReadmitFacts) -> Iterator[Finding]:
         yield _Question(
             name,
             "allocations-left",
-            f"placement still counts {len(left)} servers on it that are elsewhere: {_names(left)}",
+            f"placement still counts {len(left)} servers on it that are elsewhere: {few(left)}",
             "none of them",
             f"nodeops audit {name} --fix removes them, {_again(name)}",
         ).finding()

@@ -1,9 +1,9 @@
 """The facts of a rewrite as its planning asks for them: by server, for one target and one set of options."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 from nodeops.facts import Attachment, Port, Server, ServerGroup, Storage
 from nodeops.plan import Json, Plan
@@ -11,8 +11,7 @@ from nodeops.records import BindingRecord, NodeRecord, ServerRecord, VolumeRecor
 from nodeops.rewriting import Bindings, RewriteFacts
 from nodeops.runbooks.options import MoveOptions, options_json, options_of
 from nodeops.runbooks.priority import Priority, rank
-
-Value = TypeVar("Value")
+from nodeops.runbooks.scene import grouped
 
 PARALLEL = 4
 HOST_FREE = frozenset({"rbd", "nfs", "glusterfs", "quobyte", "vzstorage", "gpfs", "smbfs"})
@@ -89,18 +88,18 @@ class RewriteScene:
 
     @cached_property
     def api_ports(self) -> Mapping[str, tuple[Port, ...]]:
-        return _grouped((port.server_id, port) for port in self.facts.ports or ())
+        return grouped((port.server_id, port) for port in self.facts.ports or ())
 
     @cached_property
     def attachments(self) -> Mapping[tuple[str, str], tuple[Attachment, ...]]:
         """By server and volume."""
         known = self.facts.attachments or ()
-        return _grouped(((each.server_id, each.volume_id), each) for each in known)
+        return grouped(((each.server_id, each.volume_id), each) for each in known)
 
     @cached_property
     def groups(self) -> Mapping[str, tuple[ServerGroup, ...]]:
         """By member's id."""
-        return _grouped((member, group) for group in self.facts.groups for member in group.members)
+        return grouped((member, group) for group in self.facts.groups for member in group.members)
 
     @property
     def sees_bindings(self) -> bool:
@@ -153,10 +152,3 @@ class RewriteScene:
 def host_bound(volume: VolumeRecord) -> bool:
     """Whether its connection is good on one host only."""
     return volume.driver not in HOST_FREE
-
-
-def _grouped(pairs: Iterable[tuple[Any, Value]]) -> dict[Any, tuple[Value, ...]]:
-    found: dict[Any, list[Value]] = {}
-    for key, value in pairs:
-        found.setdefault(key, []).append(value)
-    return {key: tuple(values) for key, values in found.items()}

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 from uuid import NAMESPACE_URL, uuid5
 
+from nodeops.actions.bind_ports import UNBOUND
 from nodeops.facts import PowerState, Server
 from nodeops.plan import Json, Risk, Step
 from nodeops.records import BindingRecord, ServerRecord, VolumeRecord
 from nodeops.rewriting import ROWS
-from nodeops.runbooks.checks import UNBOUND
 from nodeops.runbooks.options import cloud_key
 from nodeops.runbooks.rewrite_scene import RUNS_AGAIN, RewriteScene
 

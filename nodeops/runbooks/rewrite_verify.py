@@ -8,12 +8,12 @@ on one host and the rest on the other is SPLIT.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from nodeops.actions.bind_ports import UNBOUND
 from nodeops.facts import PowerState, Server
 from nodeops.outcome import ServerResult, StepResult, StepState
 from nodeops.plan import Action, Finding, Level, Plan, ServerPlan, Verdict
 from nodeops.records import ServerRecord
 from nodeops.rewriting import RewriteEvidence
-from nodeops.runbooks.checks import UNBOUND
 from nodeops.runbooks.judging import by_subject, result_of, told, was_touched, why_left
 
 

@@ -1,6 +1,6 @@
 """The facts as planning asks for them: indexed, for one host and one set of options."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -8,6 +8,7 @@ from typing import TypeVar
 from nodeops.facts import DrainFacts, Host, HostSettings, Migration, Port, Server, ServerGroup, Storage
 from nodeops.runbooks.options import MoveOptions
 
+Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 PINNED_ZONE_SEEN = (2, 96)
@@ -38,18 +39,18 @@ class Scene:
     @cached_property
     def ports(self) -> Mapping[str, tuple[Port, ...]]:
         """By server id."""
-        return _grouped((port.server_id, port) for port in self.facts.ports)
+        return grouped((port.server_id, port) for port in self.facts.ports)
 
     @cached_property
     def groups(self) -> Mapping[str, tuple[ServerGroup, ...]]:
         """By member's id; Nova lets a server be in one group, which is not relied on."""
-        return _grouped((member, group) for group in self.facts.groups for member in group.members)
+        return grouped((member, group) for group in self.facts.groups for member in group.members)
 
     @cached_property
     def migrations(self) -> Mapping[str, tuple[Migration, ...]]:
         """By server id, newest first."""
         newest_first = sorted(self.facts.migrations, key=lambda migration: -migration.id)
-        return _grouped((migration.server_id, migration) for migration in newest_first)
+        return grouped((migration.server_id, migration) for migration in newest_first)
 
     @cached_property
     def metadata(self) -> Mapping[str, Mapping[str, frozenset[str]]]:
@@ -89,8 +90,8 @@ def flavor_shape(server: Server) -> Mapping[str, int]:
     return {name: amount for name, amount in shape.items() if amount}
 
 
-def _grouped(pairs: Iterable[tuple[str, Value]]) -> Mapping[str, tuple[Value, ...]]:
-    found: dict[str, list[Value]] = {}
+def grouped(pairs: Iterable[tuple[Key, Value]]) -> Mapping[Key, tuple[Value, ...]]:
+    found: dict[Key, list[Value]] = {}
     for key, value in pairs:
         found.setdefault(key, []).append(value)
     return {key: tuple(values) for key, values in found.items()}

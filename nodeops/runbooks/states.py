@@ -54,11 +54,12 @@ TASK_LEADS_TO: Mapping[str, str] = {
 }
 """Tasks that end by themselves, and the vm_state they end in; empty: the one it has now."""
 NO_HOST = "shelved_offloaded"
-_POWER: Mapping[str, int] = {
+ENDS_WITH_POWER: Mapping[str, int] = {
     "active": PowerState.RUNNING,
     "paused": PowerState.PAUSED,
     "stopped": PowerState.SHUTDOWN,
 }
+"""Drivers differ in what they show for the other states."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,9 @@ def _under_way(scene: Scene, server: Server) -> Stance:
     if server.host != scene.facts.host.name:
         return _resized_elsewhere(scene, server, server.vm_state)
     return Stance(
-        server.vm_state, power=_POWER.get(server.vm_state, server.power_state), why="under way already"
+        server.vm_state,
+        power=ENDS_WITH_POWER.get(server.vm_state, server.power_state),
+        why="under way already",
     )
 
 
@@ -147,7 +150,7 @@ def _waits(scene: Scene, server: Server) -> Stance:
     words = f"its task {task} is waited for"
     if then == NO_HOST:
         return Stance(None, before=wait, why=f"{words}: it leaves the host by itself", ends_as=NO_HOST)
-    following = _settled(scene, server, then, _POWER.get(then, server.power_state))
+    following = _settled(scene, server, then, ENDS_WITH_POWER.get(then, server.power_state))
     return Stance(
         following.moved_as,
         before=(*wait, *following.before),

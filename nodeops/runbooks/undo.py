@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
 
+from nodeops.actions.bind_ports import UNBOUND
 from nodeops.facts import PowerState, Server
 from nodeops.plan import Action, Finding, Json, Level, Plan, Risk, ServerPlan, Step
 from nodeops.records import ServerRecord, TombstoneRecord
 from nodeops.rewriting import ROWS, UndoFacts
 from nodeops.runbooks import estimate
-from nodeops.runbooks.checks import UNBOUND
 from nodeops.runbooks.classes import Bar, refusals
 from nodeops.runbooks.options import MoveOptions, cloud_key, options_json, options_of
 from nodeops.runbooks.rewrite_scene import HOST_FREE

@@ -8,7 +8,7 @@ import pytest
 from nodeops.outcome import StepState
 from nodeops.plan import Verdict
 from nodeops.runbooks.options import MoveOptions
-from tests.fake_world import Behaviour, FakeNova, small_cloud
+from tests.fake_world import Behaviour, FakeNova, FakeWorld, small_cloud
 from tests.unit.engine.plans import cold, disable, drain, live, suspended
 from tests.unit.engine.runs import Run
 
@@ -18,6 +18,17 @@ def before_sending(change: Callable[[FakeNova], None], tmp_path: Path) -> Run:
     world = small_cloud(servers=2)
     world.nova.at(2, lambda: change(world.nova))
     return Run(world, tmp_path, MoveOptions(parallel=1, canary=False))
+
+
+def just_before(world: FakeWorld, request: str, change: Callable[[], object]) -> None:
+    """Something happens between the look and the first request of this name."""
+    still = [change]
+
+    def interfere(name: str, arguments: tuple[object, ...]) -> None:
+        if name == request and still:
+            still.pop()()
+
+    world.before.append(interfere)
 
 
 @pytest.mark.parametrize(
@@ -112,11 +123,7 @@ def test_a_cold_migration_reverted_by_its_owner(tmp_path: Path) -> None:
         world.nova.change("s01", host="c01", vm_state="stopped")
         world.nova.set_migration(1, status="reverted")
 
-    def interfere(name: str, arguments: tuple[object, ...]) -> None:
-        if name == "confirm_resize":
-            revert()
-
-    world.before.append(interfere)
+    just_before(world, "confirm_resize", revert)
     run = Run(world, tmp_path)
     execution = run.go(drain(*cold("s01")))
     result = run.result(execution, "confirm-resize:s01")
@@ -127,12 +134,7 @@ def test_a_cold_migration_reverted_by_its_owner(tmp_path: Path) -> None:
 def test_the_owner_resumes_what_was_to_be_suspended(tmp_path: Path) -> None:
     world = small_cloud(servers=0)
     world.nova.add_server("s01", "c01", vm_state="suspended")
-
-    def interfere(name: str, arguments: tuple[object, ...]) -> None:
-        if name == "suspend":
-            world.nova.change("s01", vm_state="paused")
-
-    world.before.append(interfere)
+    just_before(world, "suspend", lambda: world.nova.change("s01", vm_state="paused"))
     run = Run(world, tmp_path)
     execution = run.go(drain(*suspended("s01")))
     result = run.result(execution, "suspend:s01")
@@ -142,13 +144,8 @@ def test_the_owner_resumes_what_was_to_be_suspended(tmp_path: Path) -> None:
 
 def test_the_host_is_enabled_behind_our_back(tmp_path: Path) -> None:
     world = small_cloud(servers=1)
+    just_before(world, "live_migrate", lambda: world.nova.set_service("service-c01", enabled=True, reason=""))
     run = Run(world, tmp_path)
-
-    def interfere(name: str, arguments: tuple[object, ...]) -> None:
-        if name == "live_migrate":
-            world.nova.set_service("service-c01", enabled=True, reason="")
-
-    world.before.append(interfere)
     execution = run.go(drain(disable(), live("s01")))
     assert set(run.states(execution).values()) == {StepState.DONE}
 
@@ -156,15 +153,12 @@ def test_the_host_is_enabled_behind_our_back(tmp_path: Path) -> None:
 def test_a_conflict_is_looked_into(tmp_path: Path) -> None:
     """Between the look and the request somebody starts a task: 409, then it is waited for."""
     world = small_cloud(servers=1)
-    taken: list[str] = []
 
-    def interfere(name: str, arguments: tuple[object, ...]) -> None:
-        if name == "live_migrate" and not taken:
-            taken.append(name)
-            world.nova.change("s01", task_state="image_uploading")
-            world.nova.at(15, lambda: world.nova.change("s01", task_state=None))
+    def take() -> None:
+        world.nova.change("s01", task_state="image_uploading")
+        world.nova.at(15, lambda: world.nova.change("s01", task_state=None))
 
-    world.before.append(interfere)
+    just_before(world, "live_migrate", take)
     run = Run(world, tmp_path)
     execution = run.go(drain(live("s01")))
     assert run.result(execution, "live-migrate:s01").state is StepState.DONE

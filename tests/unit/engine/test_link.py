@@ -2,10 +2,11 @@
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from nodeops.engine import schema
 from nodeops.engine.signals import Stop
@@ -140,51 +141,49 @@ def test_signals_of_the_system_are_heard_and_wake_a_sleep() -> None:
     assert signal.getsignal(signal.SIGHUP) is before
 
 
-def test_a_full_disk_stops_before_the_next_request(tmp_path: Path) -> None:
-    world = small_cloud(servers=3)
-    run = Run(world, tmp_path, MoveOptions(canary=False, parallel=1))
+def changed_once_one_is_sent(tmp_path: Path, change: Callable[[Connection], object]) -> Run:
+    """The journal is changed as soon as the first of three moves was sent."""
+    run = Run(small_cloud(servers=3), tmp_path, MoveOptions(canary=False, parallel=1))
 
-    def fill_the_disk(event: Event) -> None:
+    def strike(event: Event) -> None:
         if isinstance(event, StepSent):
             with run.journal.engine.begin() as connection:
-                pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-                connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-                connection.exec_driver_sql("CREATE TABLE filler (text TEXT)")
+                change(connection)
 
-    run.on_event = fill_the_disk
-    with pytest.raises(Exception, match="full"):
+    run.on_event = strike
+    return run
+
+
+def fill_the_disk(connection: Connection) -> None:
+    pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+    connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    connection.exec_driver_sql("CREATE TABLE filler (text TEXT)")
+
+
+def lose_the_table(connection: Connection) -> None:
+    connection.exec_driver_sql("DROP TABLE nodeops_events")
+
+
+def take_over(connection: Connection) -> None:
+    connection.execute(update(schema.runs).values(owner_token="somebody else"))
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "words"),
+    [
+        (fill_the_disk, Exception, "full"),
+        (lose_the_table, JournalLostError, None),
+        (take_over, LockLostError, None),
+    ],
+    ids=["full-disk", "journal-that-cannot-be-written", "paused-and-run-lost"],
+)
+def test_nothing_more_is_sent_without_a_journal_of_ones_own(
+    tmp_path: Path, change: Callable[[Connection], None], kind: type[Exception], words: str | None
+) -> None:
+    run = changed_once_one_is_sent(tmp_path, change)
+    with pytest.raises(kind, match=words):
         run.go(drain(*(live(f"s0{n}") for n in (1, 2, 3))))
-    assert len(world.writes) == 1
-
-
-def test_a_journal_that_cannot_be_written_stops_everything(tmp_path: Path) -> None:
-    world = small_cloud(servers=3)
-    run = Run(world, tmp_path, MoveOptions(canary=False, parallel=1))
-
-    def lose_the_table(event: Event) -> None:
-        if isinstance(event, StepSent):
-            with run.journal.engine.begin() as connection:
-                connection.exec_driver_sql("DROP TABLE nodeops_events")
-
-    run.on_event = lose_the_table
-    with pytest.raises(JournalLostError):
-        run.go(drain(*(live(f"s0{n}") for n in (1, 2, 3))))
-    assert len(world.writes) == 1
-
-
-def test_whoever_was_paused_and_lost_the_run_sends_nothing_more(tmp_path: Path) -> None:
-    world = small_cloud(servers=3)
-    run = Run(world, tmp_path, MoveOptions(canary=False, parallel=1))
-
-    def taken_over(event: Event) -> None:
-        if isinstance(event, StepSent):
-            with run.journal.engine.begin() as connection:
-                connection.execute(update(schema.runs).values(owner_token="somebody else"))
-
-    run.on_event = taken_over
-    with pytest.raises(LockLostError):
-        run.go(drain(*(live(f"s0{n}") for n in (1, 2, 3))))
-    assert len(world.writes) == 1
+    assert len(run.world.writes) == 1
 
 
 def test_an_abort_that_is_lost_is_not_believed(tmp_path: Path) -> None:

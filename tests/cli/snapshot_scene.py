@@ -9,7 +9,7 @@ from nodeops.cli.output import Format
 from nodeops.cli.snapshot_orders import Orders
 from nodeops.cli.snapshot_run import Places, Snapshots, Wish
 from nodeops.engine.signals import Stop
-from tests.cli.test_conduct import FakeDesk
+from tests.cli.fake_desk import FakeDesk
 from tests.fake_nova import FakeNova
 from tests.fake_snapshots import FakeCommands, FakeGuestHosts, FakeLogs, FakeSnapshots, Inline
 from tests.fake_world import FakeWorld

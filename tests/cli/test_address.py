@@ -7,7 +7,6 @@ import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -32,7 +31,7 @@ from nodeops.errors import (
     TimedOutError,
     UsageError,
 )
-from tests.cli.test_conduct import FakeDesk, forget_owner
+from tests.cli.fake_desk import FakeDesk, forget_owner, told
 from tests.fake_addresses import PROJECT, FakeAddresses, crash, lose_answer, refuse
 from tests.fake_world import Crash, FakeWorld, small_cloud
 
@@ -60,10 +59,6 @@ def ports(world: FakeWorld) -> FakeAddresses:
 def errand(world: FakeWorld, ports: FakeAddresses, tmp_path: Path) -> Iterator[Errand]:
     with FakeDesk(world, tmp_path) as desk:
         yield Errand(desk, ports, world.nova.clock, GO)
-
-
-def told(capsys: pytest.CaptureFixture[str]) -> Any:
-    return json.loads(capsys.readouterr().out)
 
 
 def run_states(errand: Errand) -> list[tuple[str, str]]:

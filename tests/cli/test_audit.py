@@ -1,7 +1,7 @@
 """`nodeops audit` and `--fix` from beginning to end on the simulated cloud."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from nodeops.errors import (
     UnknownHostError,
 )
 from nodeops.leftovers import EVERYWHERE
-from tests.cli.test_conduct import FakeDesk, told, verdicts
+from tests.cli.fake_desk import FakeDesk, told, verdicts
 from tests.fake_nova import FakeNova
 from tests.fake_world import Crash, FakeWorld, FaultKind
 from tests.unit.runbooks.test_audit import BROKEN, SHAPE, world
@@ -35,12 +35,6 @@ FIXABLE = [
     "allocation-of-no-server", "binding-left-over", "port-not-bound", "attachment-of-no-server",
     "attachment-dangling",
 ]  # fmt: skip
-
-
-@pytest.fixture
-def desk(world: FakeWorld, tmp_path: Path) -> Iterator[FakeDesk]:
-    with FakeDesk(world, tmp_path) as desk:
-        yield desk
 
 
 def broken(nova: FakeNova, names: list[str]) -> None:

@@ -3,25 +3,17 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import update
 
 from nodeops.cli.conduct import apply_file, carry_out, resume_run
-from nodeops.cli.desk import Desk
-from nodeops.cli.globals import Globals
 from nodeops.cli.history import list_runs, show_run
 from nodeops.cli.options import Manner
 from nodeops.cli.output import Format
 from nodeops.cli.tasks import Drain, Undrain
-from nodeops.engine import schema
-from nodeops.engine.clock import Clock
 from nodeops.engine.journal import Who
-from nodeops.engine.signals import Stop
 from nodeops.errors import (
     PLAN_HAS_CHANGES,
     DeclinedError,
@@ -33,67 +25,13 @@ from nodeops.errors import (
     UnknownHostError,
     UsageError,
 )
-from nodeops.gather.inquest import Patience
 from nodeops.runbooks.options import MoveOptions
-from nodeops.senses import PowerSwitch, Senses
-from nodeops.tracing import Logs
-from nodeops.world import World
-from tests.fake_senses import FakeSenses
-from tests.fake_world import Crash, FakeWorld, FaultKind, small_cloud
+from tests.cli.fake_desk import FakeDesk, forget_owner, told, verdicts
+from tests.fake_world import Crash, FakeWorld, FaultKind
 
 DRY = Manner(dry_run=True, output=Format.JSON)
 GO = Manner(yes=True, output=Format.JSON)
 DRAIN = Drain("c01")
-
-
-class FakeDesk(Desk):
-    """A desk with the world in memory and its clock."""
-
-    def __init__(self, world: FakeWorld, folder: Path) -> None:
-        super().__init__(Globals(journal=f"sqlite:///{folder / 'journal.db'}"))
-        self.fake = world
-        self.hosts = FakeSenses()
-        self.host_logs: Logs | None = None
-
-    def world(self) -> World:
-        return self.fake
-
-    def senses(self) -> Senses:
-        return self.hosts
-
-    def power_switch(self) -> PowerSwitch:
-        return self.hosts
-
-    def logs(self, connect_seconds: float = 0.0) -> Logs | None:  # noqa: ARG002 - nobody is connected to
-        return self.host_logs
-
-    def patience(self) -> Patience:
-        return Patience(sleep=lambda _seconds: None)
-
-    def now(self) -> float:
-        return self.fake.nova.clock.now()
-
-    def clock(self, stop: Stop) -> Clock:  # noqa: ARG002 - the fake clock moves by itself
-        return self.fake.nova.clock
-
-
-@pytest.fixture
-def world() -> FakeWorld:
-    return small_cloud()
-
-
-@pytest.fixture
-def desk(world: FakeWorld, tmp_path: Path) -> Iterator[FakeDesk]:
-    with FakeDesk(world, tmp_path) as desk:
-        yield desk
-
-
-def told(capsys: pytest.CaptureFixture[str]) -> Any:
-    return json.loads(capsys.readouterr().out)
-
-
-def verdicts(document: Any) -> dict[str, str]:
-    return {server["id"]: server["verdict"] for server in document["servers"]}
 
 
 def hosts_of(world: FakeWorld) -> set[str | None]:
@@ -204,12 +142,6 @@ def test_the_same_command_after_a_crash_goes_on_with_the_run(
     document = json.loads(shown.out)
     assert document["run"] == begun.id
     assert verdicts(document) == {"s01": "MOVED", "s02": "MOVED", "s03": "MOVED"}
-
-
-def forget_owner(desk: FakeDesk) -> None:
-    """The process that crashed was this one; a dead one would have another start time."""
-    with desk.journal().engine.begin() as connection:
-        connection.execute(update(schema.runs).values(owner_start="1"))
 
 
 def test_a_signal_ends_the_run_with_words_and_resume_finishes_it(

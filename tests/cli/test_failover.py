@@ -1,10 +1,6 @@
 """`failover` and `readmit` from beginning to end on the world in memory."""
 
-import json
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,7 +14,7 @@ from nodeops.plan import Risk
 from nodeops.runbooks.failover import FailoverOptions
 from nodeops.runbooks.options import MoveOptions
 from nodeops.senses import Guests, Heard, Power
-from tests.cli.test_conduct import FakeDesk, forget_owner
+from tests.cli.fake_desk import FakeDesk, forget_owner, told, verdicts
 from tests.fake_evacuation import come_back
 from tests.fake_world import Crash, FakeWorld, FaultKind, small_cloud
 
@@ -39,26 +35,12 @@ def world() -> FakeWorld:
     return world
 
 
-@pytest.fixture
-def desk(world: FakeWorld, tmp_path: Path) -> Iterator[FakeDesk]:
-    with FakeDesk(world, tmp_path) as desk:
-        yield desk
-
-
-def told(capsys: pytest.CaptureFixture[str]) -> Any:
-    return json.loads(capsys.readouterr().out)
-
-
 def confirmed(
     desk: FakeDesk, capsys: pytest.CaptureFixture[str], options: FailoverOptions = SAID
 ) -> Failover:
     """The task with the digest of its plan."""
     carry_out(desk, Failover("c01", options), DRY)
     return Failover("c01", options, confirmed=f"c01@{told(capsys)['digest']}")
-
-
-def verdicts(document: Any) -> dict[str, str]:
-    return {server["id"]: server["verdict"] for server in document["servers"]}
 
 
 def test_a_host_that_is_not_proved_dead_is_refused(desk: FakeDesk, world: FakeWorld) -> None:

@@ -1,6 +1,5 @@
 """`failover --method database` and `undo` from beginning to end on the world in memory."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +28,7 @@ from nodeops.inventory.places import Place
 from nodeops.runbooks.options import MoveOptions
 from nodeops.runbooks.rewrite_scene import RewriteOptions
 from nodeops.senses import Power
-from tests.cli.test_conduct import FakeDesk, forget_owner
+from tests.cli.fake_desk import FakeDesk, forget_owner, told
 from tests.fake_databases import SCHEMA, FakeRecords
 from tests.fake_world import Crash, FakeWorld, FaultKind, small_cloud
 
@@ -64,10 +63,6 @@ def desk(world: FakeWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     with DeskWithInventory(world, tmp_path) as desk:
         desk.hosts.powers = [Power.OFF]
         yield desk
-
-
-def told(capsys: pytest.CaptureFixture[str]) -> Any:
-    return json.loads(capsys.readouterr().out)
 
 
 def digest_of(desk: FakeDesk, task: FailoverDatabase | Undo, capsys: pytest.CaptureFixture[str]) -> str:

@@ -1,8 +1,6 @@
 """`nodeops host` and `nodeops ready` on hosts in memory."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,6 +22,7 @@ from nodeops.errors import (
 )
 from nodeops.machine import ServiceState
 from nodeops.runbooks.service import Verb
+from tests.cli.fake_desk import told
 from tests.cli.test_maintain import Site
 from tests.unit.engine.plans import disable, drain
 
@@ -34,10 +33,6 @@ HOSTS = ("c01", "c02", "c03")
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
-
-
-def told(capsys: pytest.CaptureFixture[str]) -> Any:
-    return json.loads(capsys.readouterr().out)
 
 
 def change(site: Site, verb: Verb, *, hosts: tuple[str, ...] = HOSTS, keep: bool = False) -> int:

@@ -1,10 +1,8 @@
 """`nodeops inquest` and its fence from beginning to end, with a world and hosts in memory."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,7 +24,7 @@ from nodeops.errors import (
 )
 from nodeops.facts import Life, NetworkAgent
 from nodeops.senses import Heard, Power, PowerAction
-from tests.cli.test_conduct import FakeDesk, forget_owner
+from tests.cli.fake_desk import FakeDesk, forget_owner, told
 from tests.fake_world import Crash, FakeWorld, small_cloud
 
 GO = Manner(yes=True)
@@ -53,10 +51,6 @@ def desk(world: FakeWorld, tmp_path: Path) -> Iterator[FakeDesk]:
 
 def held(desk: FakeDesk, output: Format = Format.JSON) -> None:
     show_inquest(desk, inquire(desk, "c01"), output)
-
-
-def told(capsys: pytest.CaptureFixture[str]) -> Any:
-    return json.loads(capsys.readouterr().out)
 
 
 def test_dead_is_success(desk: FakeDesk, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import signal
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,7 @@ from nodeops.cli.output import Format
 from nodeops.errors import FailedError, NotVerifiedError, UsageError
 from nodeops.inspecting import Digest, Disk, Entry, Guest, Look, Part, Wanted
 from nodeops.runbooks.inspect import InspectOptions
-from tests.cli.test_conduct import FakeDesk, told
-from tests.fake_world import small_cloud
+from tests.cli.fake_desk import FakeDesk, told
 
 GO = Manner(yes=True, output=Format.JSON)
 DRY = Manner(dry_run=True, output=Format.JSON)
@@ -76,12 +74,6 @@ class FakeLooker:
         self._called("read")
         assert (server_id, part, path) == ("s01", "p1", "/var/log/syslog")
         return self.content[offset : offset + length]
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[FakeDesk]:
-    with FakeDesk(small_cloud(), tmp_path) as desk:
-        yield desk
 
 
 def look(desk: FakeDesk, looker: FakeLooker, task: Task, manner: Manner = GO) -> None:

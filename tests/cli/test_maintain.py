@@ -1,7 +1,6 @@
 """Maintenance windows from beginning to end on the world and the hosts in memory."""
 
 import itertools
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -32,7 +31,7 @@ from nodeops.maintaining import Manners, Reset, Task, Times
 from nodeops.plan import Risk
 from nodeops.runbooks.maintain import MaintainOptions
 from nodeops.runbooks.options import MoveOptions
-from tests.cli.test_conduct import FakeDesk
+from tests.cli.fake_desk import FakeDesk, told
 from tests.fake_machine import FakeHost, FakeMachine
 from tests.fake_world import Crash, FakeWorld, FaultKind, small_cloud
 
@@ -99,10 +98,6 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
-
-
-def told(capsys: pytest.CaptureFixture[str]) -> Any:
-    return json.loads(capsys.readouterr().out)
 
 
 def actions(document: Any) -> list[str]:

@@ -19,7 +19,7 @@ from nodeops.events import Event, StepEnded
 from nodeops.facts import Server
 from nodeops.probing import Probe
 from nodeops.runbooks.options import MoveOptions
-from tests.cli.test_conduct import FakeDesk
+from tests.cli.fake_desk import FakeDesk
 from tests.fake_world import FakeWorld, small_cloud
 
 DRAIN = Drain("c01", MoveOptions(probe=Way.PING))

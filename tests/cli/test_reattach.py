@@ -1,6 +1,5 @@
 """`nodeops reattach` from beginning to end on the simulated cloud."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from nodeops.errors import RefusedError, UnknownServerError
 from nodeops.gather.reattach import gather_reattach
 from nodeops.plan import Risk
 from nodeops.runbooks.reattach import Standing, cases, plan_reattach
-from tests.cli.test_conduct import FakeDesk, told, verdicts
+from tests.cli.fake_desk import FakeDesk, told, verdicts
 from tests.fake_databases import FakeRecords
 from tests.fake_nova import FakeNova
 from tests.fake_world import Crash, FakeWorld, FaultKind
@@ -32,12 +31,6 @@ __all__ = ["world"]
 
 GO = Manner(yes=True, output=Format.JSON)
 DATA = {"elsewhere": attachment_elsewhere, "lost": lost_attachment, "half": half_attached}
-
-
-@pytest.fixture
-def desk(world: FakeWorld, tmp_path: Path) -> Iterator[FakeDesk]:
-    with FakeDesk(world, tmp_path) as desk:
-        yield desk
 
 
 def standings(world: FakeWorld, server: str | None = "s01") -> dict[str, str]:

@@ -1,6 +1,5 @@
 """`nodeops recover` from beginning to end on the simulated cloud."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -21,9 +20,9 @@ from nodeops.recovering import Probe
 from nodeops.runbooks.options import MoveOptions
 from nodeops.runbooks.priority import Priority
 from nodeops.runbooks.recover import RecoverOptions
-from tests.cli.test_conduct import FakeDesk, told, verdicts
+from tests.cli.fake_desk import FakeDesk, told, verdicts
 from tests.fake_recovery import HOUR, PANIC, BootedHost, off_with_the_host, ready_host
-from tests.fake_world import Crash, FakeWorld, FaultKind, small_cloud
+from tests.fake_world import Crash, FakeWorld, FaultKind
 from tests.unit.runbooks.test_audit import attachment_elsewhere
 
 GO = Manner(yes=True, output=Format.JSON)
@@ -32,19 +31,8 @@ STARTED = ("s01", "s02", "s03")
 
 
 @pytest.fixture
-def world() -> FakeWorld:
-    return small_cloud()
-
-
-@pytest.fixture
 def host(world: FakeWorld) -> BootedHost:
     return off_with_the_host(world)
-
-
-@pytest.fixture
-def desk(world: FakeWorld, tmp_path: Path) -> Iterator[FakeDesk]:
-    with FakeDesk(world, tmp_path) as desk:
-        yield desk
 
 
 def task(host: BootedHost, wait: float = 0.0, **options: Any) -> Recover:

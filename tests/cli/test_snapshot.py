@@ -16,8 +16,8 @@ from nodeops.errors import (
     UsageError,
 )
 from nodeops.snapshots import AgentReading
+from tests.cli.fake_desk import told
 from tests.cli.snapshot_scene import AROUND, DRY, Scene
-from tests.cli.test_conduct import told
 from tests.fake_snapshots import DISK_READ
 
 # -- an image

@@ -17,8 +17,8 @@ from nodeops.errors import (
     OutcomeUnknownError,
     UsageError,
 )
+from tests.cli.fake_desk import forget_owner, told
 from tests.cli.snapshot_scene import AROUND, GO, Scene
-from tests.cli.test_conduct import forget_owner, told
 from tests.fake_snapshots import REQUEST, said
 from tests.fake_world import Crash
 

@@ -7,8 +7,8 @@ import pytest
 from nodeops.cli.snapshot_orders import Orders
 from nodeops.errors import ApiError, FailedError, NotVerifiedError
 from nodeops.snapshots import Image
+from tests.cli.fake_desk import told
 from tests.cli.snapshot_scene import AROUND, Scene
-from tests.cli.test_conduct import told
 from tests.fake_snapshots import said
 
 

@@ -1,9 +1,7 @@
 """`nodeops states` and `--fix` from beginning to end on the simulated Nova."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +14,7 @@ from nodeops.cli.states_task import MendStates, Sources
 from nodeops.errors import FindingsError, NotVerifiedError, PartlyDoneError, UnknownHostError
 from nodeops.facts import PowerState
 from nodeops.runbooks.mend_states import StatesOptions
-from tests.cli.test_conduct import FakeDesk, told, verdicts
+from tests.cli.fake_desk import FakeDesk, told, verdicts
 from tests.fake_records import FakeRecords
 from tests.fake_world import FakeWorld, small_cloud
 
@@ -36,12 +34,6 @@ def world() -> FakeWorld:
 @pytest.fixture
 def records(world: FakeWorld) -> FakeRecords:
     return FakeRecords(world.nova)
-
-
-@pytest.fixture
-def desk(world: FakeWorld, tmp_path: Path) -> Iterator[FakeDesk]:
-    with FakeDesk(world, tmp_path) as desk:
-        yield desk
 
 
 def sources(records: FakeRecords) -> Sources:

@@ -1,9 +1,7 @@
 """`nodeops trace`, and the diagnosis in the report of a run."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,24 +12,14 @@ from nodeops.errors import NodeopsError, UnknownRequestError, UnknownServerError
 from nodeops.runbooks.options import MoveOptions
 from nodeops.story import UNKNOWN
 from nodeops.tracing import Found, Wanted
-from tests.cli.test_conduct import DRAIN, GO, FakeDesk
+from tests.cli.fake_desk import FakeDesk
+from tests.cli.test_conduct import DRAIN, GO
 from tests.fake_nova import Behaviour
 from tests.fake_traces import OWN, SERVER, FakeLogs, FakeRequests, event, log_line, request
-from tests.fake_world import FakeWorld, small_cloud
+from tests.fake_world import FakeWorld
 
 REFUSED = "Live Migration failure: unable to connect to server at 'c02:16509': Connection refused: x"
 FAILED = request(event("compute_live_migration", "c01", "Error", "no"), status="error")
-
-
-@pytest.fixture
-def world() -> FakeWorld:
-    return small_cloud()
-
-
-@pytest.fixture
-def desk(world: FakeWorld, tmp_path: Path) -> Iterator[FakeDesk]:
-    with FakeDesk(world, tmp_path) as desk:
-        yield desk
 
 
 def sources(records: FakeRequests, logs: FakeLogs | None = None) -> Sources:

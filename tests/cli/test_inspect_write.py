@@ -1,20 +1,16 @@
 """Nova's lock around a disk that is open for writing, on the world in memory."""
 
-import json
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import update
 
 from nodeops.cli.inspect_clean import clean_up
 from nodeops.cli.inspect_run import Inspection, Task
 from nodeops.cli.main import Signalled
 from nodeops.cli.options import Manner
 from nodeops.cli.output import Format
-from nodeops.engine import schema
 from nodeops.errors import (
     FailedError,
     HostTroubleError,
@@ -26,21 +22,14 @@ from nodeops.errors import (
 from nodeops.facts import PowerState, Server
 from nodeops.inspecting import Wanted
 from nodeops.runbooks.inspect import InspectOptions, locked_by_run
-from tests.cli.fake_desk import FakeDesk
-from tests.fake_looks import FakeLooker, NoShell
+from tests.cli.fake_desk import FakeDesk, forget_owner, told
+from tests.fake_looks import FakeLooker
 from tests.fake_world import FakeWorld, small_cloud
 
 GO = Manner(yes=True, output=Format.JSON)
 WRITE = InspectOptions(write=True, consent="Ann, ticket 4711")
 SERVER = "s01"
 GONE = SshError("c01: no route", reason=SshReason.UNREACHABLE)
-
-
-class DiskDesk(FakeDesk):
-    """A desk whose hosts need no connection."""
-
-    def shell(self, host: str) -> Any:  # noqa: ARG002 - one looker for all
-        return NoShell()
 
 
 @dataclass
@@ -62,8 +51,8 @@ class Site:
     def sent(self) -> list[str]:
         return [name for name, subject in self.world.nova.arrived if subject == SERVER]
 
-    def desk(self) -> DiskDesk:
-        return DiskDesk(self.world, self.folder)
+    def desk(self) -> FakeDesk:
+        return FakeDesk(self.world, self.folder)
 
     def write(self) -> None:
         with self.desk() as desk:
@@ -76,8 +65,8 @@ class Site:
 
     def bury(self) -> None:
         """Every run's process is dead."""
-        with self.desk() as desk, desk.journal().engine.begin() as connection:
-            connection.execute(update(schema.runs).values(owner_start="1"))
+        with self.desk() as desk:
+            forget_owner(desk)
 
     def leave_locked(self) -> None:
         """As a run does that is killed with the disk open."""
@@ -100,7 +89,7 @@ def test_it_is_locked_while_the_disk_is_open_and_only_then(
     site.looker.begins = lambda _wanted: reasons.append(site.server.locked_reason)
     site.looker.reads = lambda: reasons.append(site.server.locked_reason)
     site.write()
-    run = json.loads(capsys.readouterr().out)["run"]
+    run = told(capsys)["run"]
     assert len(reasons) == 2
     assert all(each.startswith(f"nodeops {run} by ") and each.endswith(": inspect") for each in reasons)
     assert not site.server.locked

@@ -139,10 +139,26 @@ def test_writing_takes_a_stopped_server_and_is_there_after_its_boot(bed: Bed) ->
     assert refused.code == 5
     bed.stop(name)
     with looking(bed, name, "--write") as process:
+        assert bed.servers()[name]["locked_reason"].startswith("nodeops ")
         tell(process, "echo by hand > mended; exit")
         assert process.wait(timeout=120) == 0
     assert left(bed) == ""
+    assert not bed.servers()[name]["locked"]
     bed.act(name, {"os-start": None})
     bed.until(lambda: boots(bed, name) == 2)
     listed = nodeops(bed, "inspect", name, "--list", "/", *AGREED, "-o", "json")
     assert "mended" in {entry["name"] for entry in listed.json["entries"]}
+
+
+def test_a_lock_that_a_killed_nodeops_left_is_taken_off(bed: Bed) -> None:
+    name = one(bed)
+    bed.stop(name)
+    with looking(bed, name, "--write") as process:
+        process.kill()
+        process.wait(timeout=120)
+    bed.until(lambda: left(bed) == "", seconds=90)
+    assert bed.servers()[name]["locked"]
+    cleaned = nodeops(bed, "inspect", "--clean", HOST, "--yes")
+    assert cleaned.code == 0, cleaned.err
+    assert "unlock it" in cleaned.err
+    assert not bed.servers()[name]["locked"]

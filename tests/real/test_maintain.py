@@ -60,7 +60,7 @@ def host(bed: Bed) -> Iterator[str]:
     )
     yield HOST
     on_host(bed, HOST, f"cp {CONF}.kept {CONF}; {EMPTIED}")
-    if bed.service(HOST)["status"] == "disabled" or "inactive" in state_of(bed):
+    if bed.service(HOST)["status"] == "disabled" or state_of(bed) != "active":
         nodeops(bed, "maintain", HOST, "--yes", "--finish", "--force")
     bed.until(lambda: bed.service(HOST)["status"] == "enabled")
 

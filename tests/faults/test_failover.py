@@ -4,8 +4,6 @@ A dead host with a server in every state that a failover can be allowed to touch
 request takes effect once, every server ends as the first plan said, and the check afterwards finds nothing.
 """
 
-import itertools
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,12 +14,12 @@ from nodeops.errors import ApiError
 from nodeops.facts import FailoverFacts, HostSettings, Inquest, Life, Migration, Storage
 from nodeops.gather import gather_evidence
 from nodeops.gather.failover import gather_failover
-from nodeops.outcome import ServerResult
-from nodeops.plan import Finding, Level, Plan, Risk, Verdict
+from nodeops.plan import Risk, Verdict
 from nodeops.runbooks.failover import FailoverOptions, plan_failover, replace_failover_target
 from nodeops.runbooks.options import MoveOptions, cloud_key
 from nodeops.runbooks.verify import judge
 from tests.fake_world import Crash, FakeNova, FakeWorld, FaultKind
+from tests.faults.said_again import Operator, check_at_every_call
 from tests.unit.engine.runs import Run
 
 OPTIONS = FailoverOptions(
@@ -65,31 +63,13 @@ def dead_host() -> FakeNova:
 
 
 @dataclass
-class Trial:
-    """One failover by one operator who says the same command again until it has come to its end."""
+class Trial(Operator):
+    """One failover."""
 
-    directory: Path
+    afterwards = AFTERWARDS
     nova: FakeNova = field(default_factory=dead_host)
     options: FailoverOptions = OPTIONS
-    crashes: int = 0
-    calls: int = 0
-    first: Plan | None = None
-    servers: tuple[ServerResult, ...] = ()
-    findings: tuple[Finding, ...] = ()
     notes: str = ""
-
-    def fail_over(
-        self, call: int | None = None, kind: FaultKind = FaultKind.CRASH_BEFORE, pause: float = 5.0
-    ) -> bool:
-        """Whether the fault came at all."""
-        world = FakeWorld(self.nova)
-        if call is not None:
-            world.faults[call] = kind
-        while self._part(world):
-            self.crashes += 1
-            self.nova.clock.sleep(pause)
-            world = FakeWorld(self.nova)
-        return call is not None and call <= self.calls
 
     def facts(self, world: FakeWorld, run: Run) -> FailoverFacts:
         key = cloud_key(world.identity())
@@ -101,7 +81,7 @@ class Trial:
         sent = [row.step.id for row in run.journal.steps(before.id) if row.attempt] if before else ()
         return replace(facts, drain=replace(facts.drain, begun=frozenset(sent)))
 
-    def _part(self, world: FakeWorld) -> bool:
+    def part(self, world: FakeWorld) -> bool:
         """Whether it has to be said again: the process died, or the cloud did not answer."""
         run = Run(world, self.directory, self.options.move)
         try:
@@ -130,17 +110,6 @@ class Trial:
         whole, results = run.record.whole_plan(), run.record.step_results()
         self.servers, self.findings = judge(whole, results, gather_evidence(world, whole, results))
 
-    def check(self, words: str) -> None:
-        assert self.first is not None
-        statuses = {server.id: server.status for server in self.nova.servers.values()}
-        assert statuses == AFTERWARDS, words
-        assert not any(server.host == "c01" for server in self.nova.servers.values()), words
-        wrong = [finding for each in self.servers for finding in each.findings]
-        wrong += [finding for finding in self.findings if finding.level is not Level.INFO]
-        assert not wrong, (words, wrong)
-        foretold = {server.id: server.expected_verdict for server in self.first.servers}
-        assert {each.id: each.verdict for each in self.servers} == foretold, (words, self.servers)
-
 
 @pytest.fixture
 def trial_in(tmp_path: Path) -> Callable[[int], Trial]:
@@ -157,7 +126,7 @@ Make = Callable[[int], Trial]
 
 def test_without_a_fault(trial_in: Make) -> None:
     trial = trial_in(0)
-    assert not trial.fail_over()
+    assert not trial.go()
     trial.check("no fault")
     assert {each.verdict for each in trial.servers} == {Verdict.MOVED}
     assert [finding.code for finding in trial.findings] == ["held-until-return"]
@@ -167,11 +136,11 @@ def test_without_a_fault(trial_in: Make) -> None:
 
 def test_again_there_is_nothing_to_do(trial_in: Make) -> None:
     trial = trial_in(0)
-    trial.fail_over()
+    trial.go()
     arrived = list(trial.nova.arrived)
     facts = gather_failover(FakeWorld(trial.nova), "c01", DEAD)
     assert plan_failover(facts, OPTIONS).steps == ()
-    trial.fail_over()
+    trial.go()
     assert trial.nova.arrived == arrived
 
 
@@ -179,7 +148,7 @@ def test_a_target_that_refuses_is_replaced_and_the_state_kept(trial_in: Make) ->
     """No valid host sets a server to ERROR; the one that was off is off again afterwards."""
     trial = trial_in(0)
     trial.nova.refusals |= {("c02", "*")}
-    trial.fail_over()
+    trial.go()
     trial.check("c02 refuses everything")
     assert {server.host for server in trial.nova.servers.values()} == {"c03"}
 
@@ -188,11 +157,11 @@ def test_a_second_run_knows_what_a_failed_one_found(trial_in: Make) -> None:
     trial = trial_in(0)
     trial.nova.refusals |= {("c02", "*"), ("c03", "*")}
     trial.options = replace(OPTIONS, move=replace(OPTIONS.move, max_failures=None))
-    trial.fail_over()
+    trial.go()
     assert trial.nova.servers["off"].vm_state == "error"
     assert {each.verdict for each in trial.servers} == {Verdict.LEFT}
     trial.nova.refusals.clear()
-    trial.fail_over()
+    trial.go()
     assert {server.id: server.status for server in trial.nova.servers.values()} == AFTERWARDS
 
 
@@ -205,7 +174,7 @@ def test_the_source_comes_back_to_life(trial_in: Make) -> None:
 
     trial.options = replace(OPTIONS, move=replace(OPTIONS.move, parallel=1))
     trial.nova.at(8, lives)
-    trial.fail_over()
+    trial.go()
     evacuated = [name for operation, name in trial.nova.arrived if operation == "evacuate"]
     assert 0 < len(evacuated) < len(STATES)
     assert "source-silent" in trial.notes
@@ -215,35 +184,17 @@ def test_the_source_comes_back_to_life(trial_in: Make) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "pause"),
-    [(FaultKind.CRASH_BEFORE, 30.0), (FaultKind.CRASH_AFTER, 0.1)],
-    ids=["before-it-and-resumed-later", "after-it-and-resumed-at-once"],
+    [
+        (FaultKind.CRASH_BEFORE, 30.0),
+        (FaultKind.CRASH_AFTER, 0.1),
+        (FaultKind.DROP_BEFORE, 5.0),
+        (FaultKind.DROP_AFTER, 5.0),
+        (FaultKind.UNAVAILABLE, 5.0),
+    ],
+    ids=[
+        *("killed-before-it-and-resumed-later", "killed-after-it-and-resumed-at-once"),
+        *("lost-before-it", "lost-after-it", "unavailable"),
+    ],
 )
-def test_killed_at_every_call(trial_in: Make, kind: FaultKind, pause: float) -> None:
-    calm = trial_in(0)
-    calm.fail_over()
-    once = sorted(calm.nova.arrived)
-    for number in itertools.count(1):
-        trial = trial_in(number)
-        fired = trial.fail_over(number, kind, pause)
-        trial.check(f"{kind} at call {number}")
-        assert sorted(trial.nova.arrived) == once, f"{kind} at call {number}"
-        shutil.rmtree(trial.directory)
-        if not fired:
-            break
-    assert number > 50
-
-
-@pytest.mark.parametrize("kind", [FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER, FaultKind.UNAVAILABLE])
-def test_connection_lost_at_every_call(trial_in: Make, kind: FaultKind) -> None:
-    calm = trial_in(0)
-    calm.fail_over()
-    once = sorted(calm.nova.arrived)
-    for number in itertools.count(1):
-        trial = trial_in(number)
-        fired = trial.fail_over(number, kind)
-        shutil.rmtree(trial.directory)
-        trial.check(f"{kind} at call {number}")
-        assert sorted(trial.nova.arrived) == once, f"{kind} at call {number}"
-        if not fired:
-            break
-    assert number > 50
+def test_killed_or_cut_off_at_every_call(trial_in: Make, kind: FaultKind, pause: float) -> None:
+    check_at_every_call(trial_in, kind, pause)

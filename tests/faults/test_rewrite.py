@@ -48,20 +48,8 @@ def test_without_a_fault(tmp_path: Path) -> None:
     assert "undo-file" in {each.code for each in trial.findings}
 
 
-@pytest.mark.parametrize("kind", CRASHES)
-def test_killed_at_every_call_and_gone_on_with(tmp_path: Path, kind: FaultKind) -> None:
-    for number in itertools.count(1):
-        trial = trial_in(tmp_path, number)
-        fired = trial.rewrite(number, kind)
-        assert_rewritten(trial, f"{kind} at call {number}")
-        shutil.rmtree(trial.directory)
-        if not fired:
-            break
-    assert number > 50
-
-
-@pytest.mark.parametrize("kind", LOSSES)
-def test_cut_off_at_every_call(tmp_path: Path, kind: FaultKind) -> None:
+@pytest.mark.parametrize("kind", [*CRASHES, *LOSSES])
+def test_killed_or_cut_off_at_every_call_and_gone_on_with(tmp_path: Path, kind: FaultKind) -> None:
     for number in itertools.count(1):
         trial = trial_in(tmp_path, number)
         fired = trial.rewrite(number, kind)

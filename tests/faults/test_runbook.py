@@ -4,9 +4,8 @@ A host with a server in every state that a drain can be allowed to touch. Whatev
 effect once, every server ends as the first plan said, and the check afterwards finds nothing wrong.
 """
 
-import itertools
-import shutil
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,12 @@ import pytest
 from nodeops.cli.perform import judge_settled
 from nodeops.facts import DrainFacts, Flavor, HostSettings, ServerGroup, Storage
 from nodeops.gather import gather_drain, gather_evidence
-from nodeops.outcome import ServerResult
-from nodeops.plan import Finding, Level, Plan, Risk, Verdict
+from nodeops.plan import Risk, Verdict
 from nodeops.runbooks.drain import plan_drain, replace_target
 from nodeops.runbooks.options import MoveOptions, cloud_key
 from nodeops.runbooks.verify import judge
 from tests.fake_world import Crash, FakeNova, FakeWorld, FaultKind
+from tests.faults.said_again import Operator, check_at_every_call
 from tests.unit.engine.runs import Run
 
 OPTIONS = MoveOptions(risk=Risk.FORCE, canary=False)
@@ -68,34 +67,16 @@ def a_group(nova: FakeNova) -> list[ServerGroup]:
 
 
 @dataclass
-class Trial:
-    """One drain by one operator who says the same command again until it has come to its end."""
+class Trial(Operator):
+    """One drain."""
 
-    directory: Path
+    afterwards = AFTERWARDS
     nova: FakeNova = field(default_factory=full_host)
-    crashes: int = 0
-    calls: int = 0
-    first: Plan | None = None
-    servers: tuple[ServerResult, ...] = ()
-    findings: tuple[Finding, ...] = ()
 
-    def drain(
-        self, call: int | None = None, kind: FaultKind = FaultKind.CRASH_BEFORE, pause: float = 5.0
-    ) -> bool:
-        """Whether the fault came at all."""
-        world = self._world()
-        if call is not None:
-            world.faults[call] = kind
-        while self._part(world):
-            self.crashes += 1
-            self.nova.clock.sleep(pause)
-            world = self._world()
-        return call is not None and call <= self.calls
-
-    def _world(self) -> FakeWorld:
+    def world(self) -> FakeWorld:
         return FakeWorld(self.nova, group_list=a_group(self.nova))
 
-    def _part(self, world: FakeWorld) -> bool:
+    def part(self, world: FakeWorld) -> bool:
         """Whether the process died."""
         run = Run(world, self.directory, OPTIONS)
         try:
@@ -129,17 +110,6 @@ class Trial:
             lambda: judge(whole, results, gather_evidence(world, whole, results)), world.nova.clock
         )
 
-    def check(self, words: str) -> None:
-        assert self.first is not None
-        statuses = {server.id: server.status for server in self.nova.servers.values()}
-        assert statuses == AFTERWARDS, words
-        assert not any(server.host == "c01" for server in self.nova.servers.values()), words
-        wrong = [finding for each in self.servers for finding in each.findings]
-        wrong += [finding for finding in self.findings if finding.level is not Level.INFO]
-        assert not wrong, (words, wrong)
-        foretold = {server.id: server.expected_verdict for server in self.first.servers}
-        assert {each.id: each.verdict for each in self.servers} == foretold, (words, self.servers)
-
 
 def trial_in(tmp_path: Path, number: int) -> Trial:
     directory = tmp_path / str(number)
@@ -149,7 +119,7 @@ def trial_in(tmp_path: Path, number: int) -> Trial:
 
 def test_without_a_fault(tmp_path: Path) -> None:
     trial = trial_in(tmp_path, 0)
-    assert not trial.drain()
+    assert not trial.go()
     trial.check("no fault")
     assert {each.verdict for each in trial.servers} == {Verdict.MOVED}
     together = {trial.nova.servers[name].host for name in ("together-1", "together-2")}
@@ -158,11 +128,11 @@ def test_without_a_fault(tmp_path: Path) -> None:
 
 def test_again_there_is_nothing_to_do(tmp_path: Path) -> None:
     trial = trial_in(tmp_path, 0)
-    trial.drain()
+    trial.go()
     arrived = list(trial.nova.arrived)
-    facts = gather_drain(trial._world(), "c01")
+    facts = gather_drain(trial.world(), "c01")
     assert plan_drain(facts, OPTIONS).steps == ()
-    trial.drain()
+    trial.go()
     assert trial.nova.arrived == arrived
 
 
@@ -172,15 +142,4 @@ def test_again_there_is_nothing_to_do(tmp_path: Path) -> None:
     ids=["before-it-and-resumed-later", "after-it-and-resumed-at-once"],
 )
 def test_killed_at_every_call(tmp_path: Path, kind: FaultKind, pause: float) -> None:
-    calm = trial_in(tmp_path, 0)
-    calm.drain()
-    once = sorted(calm.nova.arrived)
-    for number in itertools.count(1):
-        trial = trial_in(tmp_path, number)
-        fired = trial.drain(number, kind, pause)
-        trial.check(f"{kind} at call {number}")
-        assert sorted(trial.nova.arrived) == once, f"{kind} at call {number}"
-        shutil.rmtree(trial.directory)
-        if not fired:
-            break
-    assert number > 50
+    check_at_every_call(partial(trial_in, tmp_path), kind, pause)

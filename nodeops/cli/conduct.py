@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nodeops import plan_file
-from nodeops.cli import refusal
+from nodeops.cli import plan_file, refusal
 from nodeops.cli.desk import Desk
 from nodeops.cli.exit_codes import command_of
 from nodeops.cli.history import find_run, refuse_other_cloud

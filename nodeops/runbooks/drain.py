@@ -7,10 +7,10 @@ that planning in the middle of a run gives the rest of it.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from nodeops.capacity import Demand, Group, place
 from nodeops.facts import DrainFacts, Resource, Server
 from nodeops.plan import Finding, Plan, Step
 from nodeops.runbooks import findings
+from nodeops.runbooks.capacity import Demand, Group, place
 from nodeops.runbooks.classify import concerned
 from nodeops.runbooks.host_steps import host_step
 from nodeops.runbooks.moves import Decision, Frame, assemble, classified_all, decide, groups_of

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
-from nodeops.capacity import Demand, Group, place
 from nodeops.facts import Host, Server, ServerGroup
 from nodeops.plan import Action, Finding, Json, Plan, Risk, ServerPlan, Step, TargetLoad
 from nodeops.runbooks import estimate
+from nodeops.runbooks.capacity import Demand, Group, place
 from nodeops.runbooks.classes import Bar, refusals
 from nodeops.runbooks.classify import Classified, classify, copied_disk_gb, state_after
 from nodeops.runbooks.links import Link

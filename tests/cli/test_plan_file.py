@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nodeops import plan_file
+from nodeops.cli import plan_file
 from nodeops.errors import ConfigurationError, StalePlanError
 from nodeops.plan import Plan
 from tests.sample import PLAN

@@ -5,8 +5,8 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodeops.capacity import Demand, Group, place
 from nodeops.facts import Resource
+from nodeops.runbooks.capacity import Demand, Group, place
 
 HOSTS = ("c02", "c03", "c04")
 

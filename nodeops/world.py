@@ -202,6 +202,18 @@ class World(View, Protocol):
 
     def reset_state(self, server_id: str, state: str) -> str: ...
 
+    def lock(self, server_id: str, reason: str) -> str:
+        """Keep all but administrators from changing it (2.73; `nova/compute/api.py`, `check_instance_lock`).
+
+        One that is there already is replaced, its reason too; or stays as it is, where this account's project
+        owns the server.
+        """
+        ...
+
+    def unlock(self, server_id: str) -> str:
+        """Whoever locked it."""
+        ...
+
     def delete(self, server_id: str) -> str:
         """Also one whose deletion hangs: Nova begins it again (`nova/compute/api.py`, `_delete`)."""
         ...

@@ -285,6 +285,16 @@ class FakeNova:
         self.change(server_id, vm_state=state, task_state=None, fault=None)
         self.arrived.append(("reset_state", server_id))
 
+    def lock(self, server_id: str, reason: str) -> None:
+        self.get(server_id)
+        self.change(server_id, locked=True, locked_reason=reason)
+        self.arrived.append(("lock", server_id))
+
+    def unlock(self, server_id: str) -> None:
+        self.get(server_id)
+        self.change(server_id, locked=False, locked_reason="")
+        self.arrived.append(("unlock", server_id))
+
     def live_migrate(self, server_id: str, target: str | None, request_id: str) -> None:
         """`nova/compute/api.py`, `live_migrate`; asynchronous checks (compute API 2.34)."""
         self._expect(server_id, frozenset({"active", "paused"}), "os-migrateLive")

@@ -307,6 +307,12 @@ class FakeWorld:
             "reset_state", (server_id, state), lambda _: self.nova.reset_state(server_id, state)
         )
 
+    def lock(self, server_id: str, reason: str) -> str:
+        return self._write("lock", (server_id, reason), lambda _: self.nova.lock(server_id, reason))
+
+    def unlock(self, server_id: str) -> str:
+        return self._write("unlock", (server_id,), lambda _: self.nova.unlock(server_id))
+
     def delete(self, server_id: str) -> str:
         return self._write("delete", (server_id,), lambda _: self.nova.delete(server_id))
 

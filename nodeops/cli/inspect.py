@@ -91,7 +91,10 @@ class How:
         ),
     ] = ""
     write: Annotated[
-        bool, typer.Option("--write", help="Mount it for writing; only of a guest that is shut off.")
+        bool,
+        typer.Option(
+            "--write", help="Mount it for writing; only of a guest that is shut off, locked meanwhile."
+        ),
     ] = False
 
 

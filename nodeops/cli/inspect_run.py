@@ -11,6 +11,7 @@ from pathlib import Path
 from nodeops.cli import ask, refusal
 from nodeops.cli.desk import Desk
 from nodeops.cli.host_run import refuse_busy
+from nodeops.cli.inspect_lock import ServerLock
 from nodeops.cli.inspect_show import (
     Copied,
     Result,
@@ -163,8 +164,8 @@ class _Sitting:
     wanted: Wanted
     over: threading.Event = field(default_factory=threading.Event)
     ended_early: str = ""
-    closed: bool = False
-    """All was taken down, and seen to be."""
+    may_be_open: bool = False
+    """From when it is asked for until all was taken down, and seen to be."""
 
     @property
     def desk(self) -> Desk:
@@ -180,14 +181,15 @@ class _Sitting:
             otherwise.callback(record.leave, OutcomeUnknownError.exit_code, "ended in the middle")
             error: NodeopsError | None = None
             try:
-                with self._open(record, result):
+                lock = ServerLock(self.desk, record, self.plan)
+                with lock.held(lambda: self.may_be_open), self._open(record, result):
                     self._do(task, result)
             except OutcomeUnknownError:
                 raise
             except NodeopsError as caught:
                 error = caught
             except Signalled as signalled:
-                if self.closed:
+                if not self.may_be_open:
                     otherwise.pop_all()
                     self._finish(record, began, SIGNAL_BASE + signalled.number)
                 raise
@@ -208,19 +210,24 @@ class _Sitting:
         opening = [steps[name] for name in (SUSPEND, OPEN) if name in steps]
         for step in opening:
             record.sending(step, 1, self.desk.now())
+        self.may_be_open = True
         try:
             result.look = self.looker.begin(self.wanted)
         except HostTroubleError as error:
+            self.may_be_open = False
             for step in opening:
                 self._ended(record, step, StepState.FAILED, error.message)
             raise FailedError(f"{error.message}; it was taken down again", hint=error.hint) from error
         except ApiError as error:
             self._close_unseen(record, opening, error)
             raise
-        except Signalled:
+        except Signalled as signalled:
             # In the middle: the host must not wait until it has heard nothing for long enough.
             with suppress(ApiError):
                 self.looker.end(self.wanted.server_id)
+                self.may_be_open = False
+                for step in opening:
+                    self._ended(record, step, StepState.FAILED, str(signalled))
             raise
         try:
             for step in opening:
@@ -245,6 +252,7 @@ class _Sitting:
             for step in opening:
                 self._ended(record, step, StepState.UNKNOWN, error.message)
             raise OutcomeUnknownError(error.message, hint=self._hint()) from error
+        self.may_be_open = False
         for step in opening:
             self._ended(record, step, StepState.FAILED, error.message)
 
@@ -261,7 +269,7 @@ class _Sitting:
             words = f"{error.message}; the host takes it down by itself"
             raise OutcomeUnknownError(words, hint=self._hint()) from error
         self._ended(record, step, StepState.DONE, ended.reason)
-        self.closed = True
+        self.may_be_open = False
         before = self.wanted.guest.state
         after = ended.state_after or before
         if ended.reason not in {"", "asked"}:

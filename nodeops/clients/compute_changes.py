@@ -60,6 +60,12 @@ class ComputeChanges:
     def resume(self, server_id: str) -> str:
         return self._act(server_id, "resume", None, "resume")
 
+    def lock(self, server_id: str, reason: str) -> str:
+        return self._act(server_id, "lock", {"locked_reason": reason}, "lock")
+
+    def unlock(self, server_id: str) -> str:
+        return self._act(server_id, "unlock", None, "unlock")
+
     def rescue(self, server_id: str) -> str:
         return self._act(server_id, "rescue", None, "rescue")
 

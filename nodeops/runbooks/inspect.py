@@ -1,5 +1,6 @@
 """Whether and how a server's disk can be looked into: a pure function of the server and its guest."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,11 @@ from nodeops.plan import Finding, Json, Level, Plan, Risk, Step
 
 RUNBOOK = "inspect"
 SUSPEND, OPEN, CLOSE = "suspend-guest", "open-disk", "close-disk"
+LOCK, UNLOCK = "lock-server", "unlock-server"
+OURS = re.compile(r"nodeops (\S+) by .+: inspect")
+"""Why a server is locked whose disk is open for writing: `RunRecord.reason`."""
+WRITABLE = frozenset({"stopped", "error"})
+"""Nova's states of a server whose disk may be written to."""
 QUIET = frozenset({"running", "paused", "shut off", "crashed", "undefined"})
 BUSY_REASONS = frozenset({"migrating", "saving", "dumping", "snapshotting", "starting up", "shutting down"})
 FORMATS = frozenset({"qcow2", "raw"})
@@ -30,6 +36,12 @@ class InspectFacts:
     server: Server
     guest: Guest
     cloud: str
+
+
+def locked_by_run(server: Server) -> str:
+    """The run of ours that has locked it; empty when none has."""
+    found = OURS.fullmatch(server.locked_reason) if server.locked else None
+    return found[1] if found else ""
 
 
 def chosen_disk(guest: Guest, number: int) -> Disk | None:
@@ -57,6 +69,10 @@ def _steps(facts: InspectFacts, options: InspectOptions) -> Iterator[Step]:
     server, guest = facts.server, facts.guest
     minutes = f"{options.seconds / 60:.0f} min"
     needs: tuple[str, ...] = ()
+    if options.write:
+        words = "lock the server in Nova: its owner cannot start it meanwhile"
+        yield _step(server, LOCK, words, Risk.SAFE, needs)
+        needs = (f"{LOCK}:{server.id}",)
     if guest.state == "running":
         words = f"suspend the guest: it stands still while you look, at most {minutes}"
         yield _step(server, SUSPEND, words, Risk.LIVE, needs)
@@ -68,6 +84,12 @@ def _steps(facts: InspectFacts, options: InspectOptions) -> Iterator[Step]:
     yield _step(server, OPEN, f"export {shown} and mount it, {how}, by {guest.ways[0]}", risk, needs)
     last = "unmount, end the export" + (", resume the guest" if guest.state == "running" else "")
     yield _step(server, CLOSE, f"{last}; the host does it by itself when nodeops is gone", Risk.SAFE, needs)
+    if options.write:
+        yield unlock_step(server, "take Nova's lock off again")
+
+
+def unlock_step(server: Server, why: str) -> Step:
+    return _step(server, UNLOCK, why, Risk.SAFE, ())
 
 
 def _step(server: Server, action: str, why: str, risk: Risk, needs: tuple[str, ...]) -> Step:
@@ -125,9 +147,13 @@ def _writing_objections(named: str, facts: InspectFacts) -> Iterator[Finding]:
     if guest.saved:
         words = f"{named}: its memory is saved, and knows another disk than you would write"
         yield _error("saved", words, "Resume and stop the server first.")
-    if server.vm_state not in {"stopped", "error"}:
+    if server.vm_state not in WRITABLE:
         hint = f"Stop it first: openstack server stop {server.id}"
         yield _error("not-stopped", f"{named} is {server.vm_state} for Nova, which may start it", hint)
+    if server.locked and not locked_by_run(server):
+        reason = f": {server.locked_reason}" if server.locked_reason else ""
+        hint = f"Ask who has locked it; openstack server unlock {server.id} takes it off."
+        yield _error("locked", f"{named} is locked already{reason}", hint)
 
 
 def _notes(facts: InspectFacts, options: InspectOptions) -> Iterator[Finding]:
@@ -137,6 +163,15 @@ def _notes(facts: InspectFacts, options: InspectOptions) -> Iterator[Finding]:
         yield Finding(Level.INFO, "as-on-disk", words)
     if guest.state == "paused":
         yield Finding(Level.INFO, "stays-paused", f"the guest is paused ({guest.reason}) and stays so")
+    run = locked_by_run(facts.server)
+    if run and guest.held is None:
+        clean = f"nodeops inspect --clean {facts.server.host} takes it off"
+        then = "this one takes the lock over" if options.write else clean
+        words = f"the server is still locked by nodeops' run {run}, and nobody looks into it; {then}"
+        yield Finding(Level.WARNING, "lock-left", words)
+    if options.write:
+        words = "administrators and a host that boots may start it all the same: QEMU refuses the disk then"
+        yield Finding(Level.INFO, "not-held", words)
     if guest.state == "undefined":
         words = "libvirt does not know this server: its disks are those that Nova noted in its directory"
         yield Finding(Level.WARNING, "undefined", words)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import signal
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,66 +14,14 @@ from nodeops.cli.main import Signalled
 from nodeops.cli.options import Manner
 from nodeops.cli.output import Format
 from nodeops.errors import FailedError, NotVerifiedError, UsageError
-from nodeops.inspecting import Digest, Disk, Entry, Guest, Look, Part, Wanted
 from nodeops.runbooks.inspect import InspectOptions
 from tests.cli.fake_desk import FakeDesk, told
+from tests.fake_looks import CONTENT, FakeLooker
 
 GO = Manner(yes=True, output=Format.JSON)
 DRY = Manner(dry_run=True, output=Format.JSON)
 CONSENT = InspectOptions(consent="Ann, ticket 4711")
-CONTENT = b"one line\n" * 1000
 INTERRUPTED = 128 + signal.SIGINT
-
-
-@dataclass
-class FakeLooker:
-    """One disk with one file system; `ends_with` is why a look ends."""
-
-    ends_with: str = "asked"
-    cut: str = ""
-    """The call in which a signal comes."""
-    content: bytes = CONTENT
-    calls: list[str] = field(default_factory=list)
-
-    def _called(self, name: str) -> None:
-        self.calls.append(name)
-        if name == self.cut:
-            raise Signalled(signal.SIGINT)
-
-    def guest(self, server_id: str, instances_path: str) -> Guest:
-        disk = Disk("vda", f"{instances_path}/{server_id}/disk", "file", "qcow2")
-        return Guest("running", "", "1", saved=False, disks=(disk,), ways=("nbd",))
-
-    def looks(self) -> tuple[Look, ...]:
-        return ()
-
-    def begin(self, wanted: Wanted) -> Look:
-        self._called("begin")
-        return Look(wanted.server_id, "ready", parts=(Part("p1", "ext4", "", 2**30),), suspended=True)
-
-    def beat(self, server_id: str) -> Look:
-        return Look(server_id, "ready")
-
-    def end(self, server_id: str, *, stay_paused: bool = False) -> Look:
-        assert not stay_paused
-        self._called("end")
-        return Look(server_id, "ended", suspended=True, state_after="running", reason=self.ends_with)
-
-    def clean(self, server_ids: tuple[str, ...]) -> tuple[Look, ...]:
-        return tuple(map(self.end, server_ids))
-
-    def entries(self, server_id: str, part: str, path: str) -> tuple[tuple[Entry, ...], bool]:
-        self._called(f"entries {server_id} {part}:{path}")
-        return (Entry("syslog", "-rw-r-----", 0, 4, len(CONTENT), 0.0, ""),), False
-
-    def digest(self, server_id: str, part: str, path: str) -> Digest:
-        self._called(f"digest {server_id} {part}:{path}")
-        return Digest(len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
-
-    def read(self, server_id: str, part: str, path: str, offset: int, length: int) -> bytes:
-        self._called("read")
-        assert (server_id, part, path) == ("s01", "p1", "/var/log/syslog")
-        return self.content[offset : offset + length]
 
 
 def look(desk: FakeDesk, looker: FakeLooker, task: Task, manner: Manner = GO) -> None:
@@ -142,7 +90,7 @@ def test_a_signal_while_it_is_opened_ends_it_at_once(desk: FakeDesk) -> None:
     with pytest.raises(Signalled):
         look(desk, looker, Task(listed="/"))
     assert looker.calls == ["begin", "end"]
-    assert desk.journal().runs()[0].unfinished
+    assert runs(desk) == [("finished", INTERRUPTED)]
 
 
 def test_what_came_out_differently_is_not_kept(desk: FakeDesk, tmp_path: Path) -> None:

@@ -195,6 +195,16 @@ class WorldContract:
         stage.until(lambda: settled(world, one))
         assert only(world.server(one)).status == "ACTIVE"
 
+    def test_a_lock_has_its_reason_until_it_is_taken_off(self, stage: Stage) -> None:
+        world = stage.world
+        (one,) = stage.boot()
+        assert world.lock(one, "nodeops r1 by ann@here: inspect").startswith("req-")
+        server = only(world.server(one))
+        assert (server.locked, server.locked_reason) == (True, "nodeops r1 by ann@here: inspect")
+        assert world.unlock(one).startswith("req-")
+        server = only(world.server(one))
+        assert (server.locked, server.locked_reason) == (False, "")
+
     def test_shelve_and_offload(self, stage: Stage) -> None:
         world = stage.world
         (one,) = stage.boot()

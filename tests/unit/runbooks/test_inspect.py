@@ -7,7 +7,17 @@ import pytest
 from nodeops.facts import Flavor, Server
 from nodeops.inspecting import Disk, Guest, Look
 from nodeops.plan import Level, Risk
-from nodeops.runbooks.inspect import CLOSE, OPEN, SUSPEND, InspectFacts, InspectOptions, plan_inspect
+from nodeops.runbooks.inspect import (
+    CLOSE,
+    LOCK,
+    OPEN,
+    SUSPEND,
+    UNLOCK,
+    InspectFacts,
+    InspectOptions,
+    locked_by_run,
+    plan_inspect,
+)
 
 SERVER = Server(
     id="s1",
@@ -23,6 +33,8 @@ SERVER = Server(
 DISKS = (Disk("vda", "/i/s1/disk", "file", "qcow2"), Disk("vdb", "pool/volume", "network", "raw"))
 GUEST = Guest("running", "booted", "7", saved=False, disks=DISKS, ways=("storage-daemon",))
 OFF = replace(GUEST, state="shut off", run="")
+STOPPED = replace(SERVER, vm_state="stopped", status="SHUTOFF")
+LEFT = replace(STOPPED, locked=True, locked_reason="nodeops r7 by ann@desk: inspect")
 
 
 def codes(guest: Guest, server: Server = SERVER, **options: object) -> list[str]:
@@ -60,6 +72,8 @@ def test_a_guest_that_is_off_is_only_read() -> None:
         (GUEST, replace(SERVER, vm_state="stopped"), {"write": True}, "not-off"),
         (OFF, SERVER, {"write": True}, "not-stopped"),
         (replace(OFF, saved=True), replace(SERVER, vm_state="stopped"), {"write": True}, "saved"),
+        (OFF, replace(STOPPED, locked=True, locked_reason="ours"), {"write": True}, "locked"),
+        (OFF, replace(STOPPED, locked=True), {"write": True}, "locked"),
     ],
 )
 def test_what_stands_against_it(guest: Guest, server: Server, options: dict[str, object], code: str) -> None:
@@ -81,3 +95,22 @@ def test_writing_is_of_the_highest_risk() -> None:
     stopped = replace(SERVER, vm_state="stopped")
     plan = plan_inspect(InspectFacts(stopped, OFF, "cloud"), InspectOptions(write=True))
     assert max(step.risk for step in plan.steps) is Risk.FORCE
+
+
+def test_a_server_is_locked_as_long_as_its_disk_is_open_for_writing() -> None:
+    plan = plan_inspect(InspectFacts(STOPPED, OFF, "cloud"), InspectOptions(write=True))
+    assert [step.action for step in plan.steps] == [LOCK, OPEN, CLOSE, UNLOCK]
+    assert plan_inspect(InspectFacts(STOPPED, OFF, "cloud"), InspectOptions()).steps[0].action == OPEN
+
+
+def test_a_lock_that_an_older_run_of_ours_has_left_is_told_and_taken_over() -> None:
+    writing = plan_inspect(InspectFacts(LEFT, OFF, "cloud"), InspectOptions(write=True))
+    assert [step.action for step in writing.steps] == [LOCK, OPEN, CLOSE, UNLOCK]
+    reading = plan_inspect(InspectFacts(LEFT, OFF, "cloud"), InspectOptions())
+    words = [each.words for plan in (writing, reading) for each in plan.findings if each.code == "lock-left"]
+    assert [("run r7" in each, each.rpartition("; ")[2]) for each in words] == [
+        (True, "this one takes the lock over"),
+        (True, "nodeops inspect --clean c01 takes it off"),
+    ]
+    assert locked_by_run(LEFT) == "r7"
+    assert locked_by_run(replace(LEFT, locked_reason="nodeops r7 by ann@desk: drain")) == ""

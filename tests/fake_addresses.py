@@ -7,7 +7,8 @@ from typing import Any
 from nodeops.addresses import AddressPort, Asked, FixedIp, FloatingIp, Net
 from nodeops.errors import ApiError, ForbiddenError, UnknownServerError
 from nodeops.facts import Server
-from tests.fake_nova import EPOCH, FakeNova
+from tests.fake_clock import EPOCH
+from tests.fake_nova import FakeNova
 from tests.fake_world import Crash
 
 BOOTED, EARLIER = "2026-11-18T10:00:00Z", "2026-11-18T09:00:00Z"

@@ -8,18 +8,18 @@ and a host runs only so many live migrations at once, the rest being `queued`.
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from nodeops.facts import Explanation, Fault, Flavor, Host, Migration, PowerState, Server
 from tests.fake_cinder import FakeCinder
+from tests.fake_clock import FakeClock
 from tests.fake_neutron import FakeNeutron
 from tests.fake_placement import FakePlacement
 from tests.fake_refusal import refuse
-
-EPOCH = 1_795_000_000.0
+from tests.fake_tasks import SETTLED_POWER, TASKS, status_of
 
 
 class Behaviour(StrEnum):
@@ -36,78 +36,6 @@ class Behaviour(StrEnum):
     """Unexpected failure: ERROR on the source."""
     ERROR_THERE = "error-there"
     """It runs on the target and is in ERROR."""
-
-
-@dataclass
-class FakeClock:
-    """Time that moves only in `sleep`."""
-
-    time: float = EPOCH
-    slept: list[float] = field(default_factory=list)
-    on_sleep: Callable[[], None] | None = None
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        assert seconds > 0, "a sleep of nothing is a busy loop"
-        self.slept.append(seconds)
-        self.time += seconds
-        if self.on_sleep is not None:
-            self.on_sleep()
-
-
-@dataclass(frozen=True)
-class Task:
-    """One of Nova's simple operations."""
-
-    allowed: frozenset[str]
-    task_state: str
-    vm_state: str
-    power: PowerState
-
-
-TASKS: Mapping[str, Task] = {
-    "stop": Task(frozenset({"active", "error"}), "powering-off", "stopped", PowerState.SHUTDOWN),
-    "start": Task(frozenset({"stopped"}), "powering-on", "active", PowerState.RUNNING),
-    "pause": Task(frozenset({"active"}), "pausing", "paused", PowerState.PAUSED),
-    "unpause": Task(frozenset({"paused"}), "unpausing", "active", PowerState.RUNNING),
-    "suspend": Task(frozenset({"active"}), "suspending", "suspended", PowerState.SHUTDOWN),
-    "resume": Task(frozenset({"suspended"}), "resuming", "active", PowerState.RUNNING),
-    "rescue": Task(frozenset({"active", "stopped", "error"}), "rescuing", "rescued", PowerState.RUNNING),
-    "unrescue": Task(frozenset({"rescued"}), "unrescuing", "active", PowerState.RUNNING),
-    "shelve": Task(
-        frozenset({"active", "stopped", "paused", "suspended"}), "shelving", "shelved", PowerState.SHUTDOWN
-    ),
-}
-
-STATUS = {
-    "active": "ACTIVE",
-    "stopped": "SHUTOFF",
-    "paused": "PAUSED",
-    "suspended": "SUSPENDED",
-    "rescued": "RESCUE",
-    "resized": "VERIFY_RESIZE",
-    "error": "ERROR",
-    "shelved": "SHELVED",
-    "shelved_offloaded": "SHELVED_OFFLOADED",
-    "building": "BUILD",
-}
-SETTLED_POWER = {
-    "active": PowerState.RUNNING,
-    "paused": PowerState.PAUSED,
-    "rescued": PowerState.RUNNING,
-    "error": PowerState.RUNNING,
-}
-
-
-def status_of(vm_state: str, task_state: str | None) -> str:
-    """`nova/api/openstack/common.py`, `_STATE_MAP`."""
-    if task_state == "migrating":
-        return "MIGRATING"
-    if task_state is not None and task_state.startswith("resize_"):
-        return "RESIZE"
-    return STATUS[vm_state]
 
 
 @dataclass
@@ -285,15 +213,11 @@ class FakeNova:
         self.change(server_id, vm_state=state, task_state=None, fault=None)
         self.arrived.append(("reset_state", server_id))
 
-    def lock(self, server_id: str, reason: str) -> None:
+    def lock(self, server_id: str, reason: str = "") -> None:
+        """With a reason; without one the lock is taken off."""
         self.get(server_id)
-        self.change(server_id, locked=True, locked_reason=reason)
-        self.arrived.append(("lock", server_id))
-
-    def unlock(self, server_id: str) -> None:
-        self.get(server_id)
-        self.change(server_id, locked=False, locked_reason="")
-        self.arrived.append(("unlock", server_id))
+        self.change(server_id, locked=bool(reason), locked_reason=reason)
+        self.arrived.append(("lock" if reason else "unlock", server_id))
 
     def live_migrate(self, server_id: str, target: str | None, request_id: str) -> None:
         """`nova/compute/api.py`, `live_migrate`; asynchronous checks (compute API 2.34)."""

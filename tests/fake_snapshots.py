@@ -11,7 +11,8 @@ from nodeops.facts import Server
 from nodeops.following import Sighting
 from nodeops.snapshots import AgentReading, Image, SnapshotState, Subject
 from nodeops.tracing import Found, LogLine, Wanted
-from tests.fake_nova import EPOCH, FakeNova
+from tests.fake_clock import EPOCH
+from tests.fake_nova import FakeNova
 from tests.fake_refusal import refuse
 
 READY = AgentReading(device=True, connected=True, answers=True, freezes=True)

@@ -36,8 +36,9 @@ from nodeops.facts import (
 )
 from nodeops.records import Records
 from tests import fake_evacuation
+from tests.fake_clock import FakeClock
 from tests.fake_faults import Call, Crash, FaultKind, fail
-from tests.fake_nova import Behaviour, FakeClock, FakeNova
+from tests.fake_nova import Behaviour, FakeNova
 
 __all__ = ["Behaviour", "Call", "Crash", "FakeClock", "FakeNova", "FakeWorld", "FaultKind", "small_cloud"]
 
@@ -311,7 +312,7 @@ class FakeWorld:
         return self._write("lock", (server_id, reason), lambda _: self.nova.lock(server_id, reason))
 
     def unlock(self, server_id: str) -> str:
-        return self._write("unlock", (server_id,), lambda _: self.nova.unlock(server_id))
+        return self._write("unlock", (server_id,), lambda _: self.nova.lock(server_id))
 
     def delete(self, server_id: str) -> str:
         return self._write("delete", (server_id,), lambda _: self.nova.delete(server_id))

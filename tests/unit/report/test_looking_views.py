@@ -9,7 +9,8 @@ from nodeops.report.console import console
 from nodeops.report.states_view import MismatchLine, StatesReport, states_document, summary
 from nodeops.report.watch_view import Picture, change_document, change_line, timeline_table
 from nodeops.tracking import Following
-from tests.fake_nova import EPOCH, FakeNova
+from tests.fake_clock import EPOCH
+from tests.fake_nova import FakeNova
 
 
 def following(count: int) -> Following:

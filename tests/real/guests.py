@@ -1,5 +1,6 @@
 """What a guest on a real host says of itself, and how long it was silent."""
 
+import os
 import re
 import socket
 import struct
@@ -13,6 +14,8 @@ from nodeops.errors import FailedError
 from nodeops.lab.real import hosts
 from tests.lab.bed import Bed
 
+HOST, OTHER = os.environ.get("NODEOPS_TEST_REAL_HOSTS", "c01,c02").split(",")
+"""Of a lab that others use too: those that are ours, where a test can do with any."""
 PING_SECONDS = 0.05
 ECHO = struct.pack("!BBHHH", 8, 0, 0xF7FE, 1, 0)
 """An ICMP echo request without data, its checksum computed beforehand."""

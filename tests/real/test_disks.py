@@ -1,16 +1,13 @@
 """The instances path of a real host: whose is what, what may not be moved, and copies with checksums."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.lab.bed import Bed, kill
-from tests.real.guests import await_guest, on_host, slow_network
+from tests.real.guests import HOST, OTHER, await_guest, on_host, slow_network
 from tests.real.test_inspect import nodeops
 
-HOST = os.environ.get("NODEOPS_TEST_REAL_HOST", "c01")
-OTHER = os.environ.get("NODEOPS_TEST_REAL_OTHER", "c02")
 PATH = "/var/lib/nova/instances"
 STRAY = "0badc0de-0000-4000-8000-000000000000"
 SAVED = "/root/nodeops-saved"

@@ -1,6 +1,5 @@
 """Looks into the disks of living guests: whatever happens, the guest runs on and nothing is left."""
 
-import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -10,10 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.lab.bed import NODEOPS, Bed, Result
-from tests.real.guests import await_guest, boots, counted, on_host
+from tests.real.guests import HOST, await_guest, boots, counted, on_host
 
-HOST = os.environ.get("NODEOPS_TEST_REAL_HOST", "c01")
-"""Of a lab that others use too: the host that is ours."""
 AGREED = ("--consent", "the tests", "--yes")
 
 

@@ -13,9 +13,8 @@ import pytest
 from nodeops.errors import FailedError
 from tests.docs.commands_in import ROOT, commands_in
 from tests.lab.bed import Bed, Result, kill
-from tests.real.guests import await_guest, boots, counted, on_host
+from tests.real.guests import HOST, await_guest, boots, counted, on_host
 
-HOST = os.environ.get("NODEOPS_TEST_HOST", "c01")
 GUESTS = int(os.environ.get("NODEOPS_TEST_GUESTS", "1"))
 """On the host in tests that could do without; 0 where the machine is too busy to boot one."""
 SECONDS = 900.0

@@ -3,9 +3,8 @@
 import shlex
 
 from tests.lab.bed import Bed, Result, kill
-from tests.real.guests import await_guest, boots, on_host
+from tests.real.guests import HOST, await_guest, boots, on_host
 
-HOST = "c01"
 INSTANCES = "/var/lib/nova/instances"
 GONE = f"{INSTANCES}/gone/base"
 

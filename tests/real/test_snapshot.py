@@ -14,10 +14,9 @@ import pytest
 from nodeops.lab.furniture import IMAGE
 from tests.docs.commands_in import ROOT, commands_in
 from tests.lab.bed import Bed, Result, kill
-from tests.real.guests import await_guest, console, on_host
+from tests.real.guests import HOST, await_guest, console, on_host
 from tests.real.inside import UNTIL_LET_GO, asked, begin, let_go, set_hook
 
-HOST = "c01"
 ONE_FREEZE = "true"
 FAILS = "exit 7"
 ALL = {"image_snapshot_pending", "image_snapshot", "image_pending_upload", "image_uploading"}

@@ -1,6 +1,5 @@
 """`nodeops trace` through the logs of real failures; on hosts that others use too it touches only its own."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +9,8 @@ import pytest
 
 from nodeops.lab.furniture import NETWORK
 from tests.lab.bed import Bed, Result
-from tests.real.guests import on_host
+from tests.real.guests import HOST, OTHER, on_host
 
-SOURCE, TARGET = os.environ.get("NODEOPS_TEST_TRACE_HOSTS", "c01,c02").split(",")
 PREFIX = "t-trace"
 ENDED = frozenset({"error", "failed", "cancelled", "completed"})
 SHUT = "INPUT -p tcp --dport 16509 -j REJECT --reject-with tcp-reset"
@@ -106,11 +104,11 @@ def shut(bed: Bed, host: str) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def refused(own: Own) -> tuple[str, str]:
     """A server whose live migration was refused by the target, and the request's id."""
-    server = own.boot("guest", own.flavor("small"), host=SOURCE)
+    server = own.boot("guest", own.flavor("small"), host=HOST)
     assert own.server(server)["status"] == "ACTIVE"
-    with shut(own.bed, TARGET):
-        request = own.live_migrate(server, TARGET)
-    assert own.server(server)["OS-EXT-SRV-ATTR:host"] == SOURCE
+    with shut(own.bed, OTHER):
+        request = own.live_migrate(server, OTHER)
+    assert own.server(server)["OS-EXT-SRV-ATTR:host"] == HOST
     return server, request
 
 
@@ -122,11 +120,11 @@ def test_a_live_migration_that_the_target_refuses_is_explained(own: Own, refused
     assert [each["id"] for each in document["requests"]] == [request]
     assert document["outcome"] == "failed"
     said = document["diagnosis"]
-    assert (said["class"], said["host"], said["service"]) == ("libvirt-unreachable", SOURCE, "nova-compute")
+    assert (said["class"], said["host"], said["service"]) == ("libvirt-unreachable", HOST, "nova-compute")
     assert "Connection refused" in said["line"]
-    assert said["next"] == f"nodeops host {TARGET} status"
+    assert said["next"] == f"nodeops host {OTHER} status"
     services = {(each["host"], each["service"]) for each in document["entries"]}
-    assert {(SOURCE, "nova-compute"), (TARGET, "nova-compute")} <= services
+    assert {(HOST, "nova-compute"), (OTHER, "nova-compute")} <= services
     assert any(host == "control" for host, _ in services)
     moments = [each["at"] for each in document["entries"]]
     assert moments == sorted(moments)
@@ -154,19 +152,19 @@ def test_logs_that_were_rotated_are_read_and_logs_that_are_gone_are_told(
     own: Own, refused: tuple[str, str]
 ) -> None:
     server, _ = refused
-    on_host(own.bed, SOURCE, f"cp -p {LOG} {LOG}.1 && gzip -f {LOG}.1 && truncate -s 0 {LOG}")
+    on_host(own.bed, HOST, f"cp -p {LOG} {LOG}.1 && gzip -f {LOG}.1 && truncate -s 0 {LOG}")
     try:
         assert own.trace(server, "-o", "json").json["diagnosis"]["class"] == "libvirt-unreachable"
         # what came after it was copied may be near enough to the request to pass for a whole log
-        on_host(own.bed, SOURCE, f"mv {LOG}.1.gz /root/trace-kept.gz; truncate -s 0 {LOG}")
+        on_host(own.bed, HOST, f"mv {LOG}.1.gz /root/trace-kept.gz; truncate -s 0 {LOG}")
         document = own.trace(server, "-o", "json").json
         assert document["outcome"] == "failed"
-        gone = f"{SOURCE}: the log of nova-compute begins after the request; what was before is gone"
+        gone = f"{HOST}: the log of nova-compute begins after the request; what was before is gone"
         assert gone in document["not_seen"]
     finally:
         put_back = f"test ! -e /root/trace-kept.gz || mv /root/trace-kept.gz {LOG}.1.gz"
-        on_host(own.bed, SOURCE, f"{put_back}; gzip -dc {LOG}.1.gz > {LOG}.1 && cat {LOG} >> {LOG}.1")
-        on_host(own.bed, SOURCE, f"cat {LOG}.1 > {LOG} && rm -f {LOG}.1 {LOG}.1.gz")
+        on_host(own.bed, HOST, f"{put_back}; gzip -dc {LOG}.1.gz > {LOG}.1 && cat {LOG} >> {LOG}.1")
+        on_host(own.bed, HOST, f"cat {LOG}.1 > {LOG} && rm -f {LOG}.1 {LOG}.1.gz")
 
 
 def test_a_server_no_host_has_room_for(own: Own) -> None:
@@ -190,10 +188,10 @@ def test_a_port_that_cannot_be_bound(own: Own) -> None:
     network = own.bed.cloud.network.find_network(NETWORK).id
     body = {"name": f"{PREFIX}-port", "network_id": network, "binding:vnic_type": "baremetal"}
     port = own.bed.cloud.network.post("/ports", json={"port": body}).json()["port"]["id"]
-    server = own.boot("unbound", own.flavor("any"), host=SOURCE, networks=[{"port": port}])
+    server = own.boot("unbound", own.flavor("any"), host=HOST, networks=[{"port": port}])
     assert own.server(server)["status"] == "ERROR"
     document = own.trace(server, "-o", "json").json
     said = document["diagnosis"]
     assert (said["class"], said["host"]) == ("binding-failed", "control")
     assert port in said["line"]
-    assert SOURCE in said["next"]
+    assert HOST in said["next"]

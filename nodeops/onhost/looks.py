@@ -14,7 +14,7 @@ from typing import Any
 
 from nodeops.onhost import agent, domains, exports, filesystems, keeper, reading
 from nodeops.onhost.folder import Folder, folders
-from nodeops.onhost.programs import Trouble, environment, find, tried, with_systemd
+from nodeops.onhost.programs import SHORT, Trouble, environment, find, tried, with_systemd
 
 READY_SECONDS, END_SECONDS = 120.0, 60.0
 PAUSE = 0.1
@@ -110,7 +110,8 @@ def _launch(folder: Folder, program: Path) -> None:
         options = [word for rule in rules for word in ("--property", rule)]
         options.append("--setenv=PATH=" + environment()["PATH"])
         unit = f"nodeops-inspect-{folder.server[:8]}-{time.time():.0f}"
-        if tried(["systemd-run", "--quiet", "--collect", "--unit", unit, *options, *words]).code == 0:
+        starter = ("systemd-run", "--quiet", "--collect", "--unit", unit)
+        if tried([*starter, *options, *words], seconds=SHORT).code == 0:
             return
     with Path(os.devnull).open("r+b") as nothing:
         subprocess.Popen(

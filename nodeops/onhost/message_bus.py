@@ -14,7 +14,6 @@ from nodeops.onhost.programs import process, text_of, tried
 from nodeops.onhost.service_log import FOLDERS, NAME, tail
 from nodeops.onhost.services import SYSTEMD
 
-SECONDS = 15.0
 PLAIN_PORT, TLS_PORT = 5672, 5671
 ESTABLISHED = "01"
 """As `/proc/net/tcp` writes it."""
@@ -183,4 +182,4 @@ def _log(service: dict[str, Any], said: dict[str, str]) -> list[str]:
         words = ["journalctl", "--unit", service["name"], "--output=cat", "--lines", LOG_LINES, "--no-pager"]
     else:
         words = [service["manager"], "logs", "--tail", LOG_LINES, service["name"]]
-    return tried(words, seconds=SECONDS).out.splitlines()
+    return tried(words).out.splitlines()

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-LONG, SHORT = 60.0, 20.0
-"""Seconds: for what waits for storage, and for what only asks."""
+LONG, SHORT, BRIEF = 60.0, 20.0, 15.0
+"""Seconds: for what waits for storage, for what only asks, and for one of many that are asked."""
 MOST_WORDS = 300
 NOT_RUN = 127
 """As a shell says it."""
@@ -73,7 +73,7 @@ def run(argv: Sequence[str], *, seconds: float = SHORT, together: bool = False) 
     return Ended(ended.returncode, out, err)
 
 
-def tried(argv: Sequence[str], *, seconds: float = SHORT, together: bool = False) -> Ended:
+def tried(argv: Sequence[str], *, seconds: float = BRIEF, together: bool = False) -> Ended:
     """Run it; where it is missing or does not end, that is what it said."""
     try:
         return run(argv, seconds=seconds, together=together)

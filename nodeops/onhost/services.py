@@ -11,7 +11,6 @@ from typing import Any
 
 from nodeops.onhost.programs import find, tried, with_systemd
 
-SECONDS = 15.0
 SYSTEMD, ENGINES = "systemd", ("docker", "podman")
 UNITS = ("nova-compute", "openstack-nova-compute", "devstack@n-cpu")
 CONTAINER = "nova_compute"
@@ -82,17 +81,17 @@ def failed_units() -> list[str] | None:
     """None where systemd does not tell."""
     if not with_systemd():
         return None
-    ended = tried(("systemctl", "list-units", "--state=failed", "--plain", "--no-legend"), seconds=SECONDS)
+    ended = tried(("systemctl", "list-units", "--state=failed", "--plain", "--no-legend"))
     return None if ended.code else [line.split()[0] for line in ended.out.splitlines() if line.strip()]
 
 
 def system_state() -> str:
     """In systemd's word; empty where there is none."""
-    return tried(("systemctl", "is-system-running"), seconds=SECONDS).out.strip() if with_systemd() else ""
+    return tried(("systemctl", "is-system-running")).out.strip() if with_systemd() else ""
 
 
 def _lines(*argv: str) -> list[str]:
-    ended = tried(argv, seconds=SECONDS)
+    ended = tried(argv)
     return [] if ended.code else [line for line in ended.out.splitlines() if line.strip()]
 
 
@@ -137,7 +136,7 @@ def seconds_of(text: str) -> float | None:
 
 def container_service(engine: str, name: str) -> dict[str, Any] | None:
     """None: there is no such container."""
-    ended = tried((engine, "inspect", "--type", "container", name), seconds=SECONDS)
+    ended = tried((engine, "inspect", "--type", "container", name))
     if ended.code:
         return None
     found = json.loads(ended.out)[0]

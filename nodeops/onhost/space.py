@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nodeops.onhost.programs import text_of
+from nodeops.onhost.programs import BRIEF, text_of
 
-SECONDS = 15.0
 PROBE = """
 import json, os, sys
 path, write = sys.argv[1], sys.argv[2] == "write"
@@ -64,7 +63,7 @@ def space(path: Path, *, write: bool) -> dict[str, Any]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        out, _ = child.communicate(timeout=SECONDS)
+        out, _ = child.communicate(timeout=BRIEF)
     except subprocess.TimeoutExpired:
         child.kill()
         return {**found, "trouble": "hangs"}

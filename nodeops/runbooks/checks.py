@@ -183,9 +183,23 @@ def _left_on(plan: Plan, evidence: Evidence) -> Iterator[Finding]:
             f"{host} still holds {count}: {names}",
             f"{came[0].name} came to it meanwhile; {plan.runbook} it again."
             if came
-            else "See the reasons above.",
+            else _after_the_reasons(evidence),
             host,
         )
+
+
+def _after_the_reasons(evidence: Evidence) -> str:
+    """Nova 34 puts a server in ERROR too when its live migration was rolled back because the target died."""
+    alive = [
+        each
+        for each in evidence.on_host
+        if each.vm_state == "error" and each.power_state is PowerState.RUNNING
+    ]
+    if not alive:
+        return "See the reasons above."
+    names = few([server.name for server in alive])
+    mend = f"nodeops states {alive[0].host} --fix"
+    return f"See the reasons above; {names} in ERROR, and the guest runs: {mend}"
 
 
 def _running(plan: Plan, evidence: Evidence, types: frozenset[str] | None = None) -> Iterator[Finding]:

@@ -52,6 +52,15 @@ MIGRATIONS: tuple[Signature, ...] = (
         "nodeops host TARGET status",
     ),
     known(
+        "connection-lost",
+        r"client socket is closed|connection closed due to keepalive timeout|[Ll]ost connection to "
+        r"destination host|End of file while reading data",
+        "the connection to the target's libvirt broke off in the middle: the target died, its libvirt was "
+        "restarted, or the network is cut",
+        "libvirt, virNetClient and qemuMigrationSrcWaitForCompletion",
+        "nodeops inquest TARGET",
+    ),
+    known(
         "name-unknown",
         r"[Uu]nable to resolve address '(?P<where>[^']+)'|Name or service not known",
         "a host's name {where} has no address there",

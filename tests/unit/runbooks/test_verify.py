@@ -276,6 +276,14 @@ def test_a_server_that_came_meanwhile_is_worse_than_one_that_was_left() -> None:
     assert [each.level for each in came if each.code == "servers-left"] == [Level.ERROR]
 
 
+def test_a_guest_that_runs_on_in_error_is_told_with_its_mend() -> None:
+    alive = web(host="c01", status="ERROR", vm_state="error", power_state=PowerState.RUNNING)
+    for server, mend in ((alive, True), (replace(alive, power_state=PowerState.SHUTDOWN), False)):
+        _, found = seen(server=server, results=()).judged()
+        hints = [each.hint for each in found if each.code == "servers-left"]
+        assert [("nodeops states c01 --fix" in hint) for hint in hints] == [mend]
+
+
 def test_a_migration_that_holds_the_host_is_no_stray_allocation() -> None:
     assert "allocations-left" not in seen(here=("uuid-7",), migrations=migration("running")).codes()
 

@@ -3,8 +3,8 @@
 Step: `subject_id` the server; `source` the host it is on, which limits how many are begun at once.
 Params:
 - `host`: where the server must be; found elsewhere it is left alone.
-- `seen` (the first two): request id of the newest action as it was planned. A stop by somebody since then is
-  respected.
+- `seen` (the first two, and may be left out): request id of the newest action as it was planned. A stop by
+  somebody since then is respected.
 - `probe` (`probe-guest` only): ping, agent or console.
 
 Whether a guest runs is the hypervisor's word: after a boot Nova's record says RUNNING until its power sync
@@ -59,7 +59,9 @@ class BringUp(CloudAction, ABC):
         """Without a task, and its guest does not run."""
 
     def _ready(self, step: Step) -> Look:
-        """Unless somebody stopped it since it was planned."""
+        """Unless somebody stopped it since it was planned, where that is watched."""
+        if "seen" not in step.params:
+            return Look(State.READY)
         newest = self.sight.newest(step.subject_id)
         if newest is None or newest.request_id == step.params.get("seen"):
             return Look(State.READY)

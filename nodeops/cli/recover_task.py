@@ -9,6 +9,7 @@ from nodeops.actions.action import Action
 from nodeops.actions.guests import ProbeGuest, RebootGuest, StartGuest
 from nodeops.cli.desk import Desk
 from nodeops.cli.exit_codes import ending
+from nodeops.cli.guests import guests_of, nova_past
 from nodeops.cli.readying import remembered
 from nodeops.cli.task import Task
 from nodeops.engine.journal import RunInfo
@@ -35,21 +36,6 @@ PAUSE = 5.0
 AWAY = frozenset({"drain", "maintain"})
 """Runbooks with which a maintenance begins; what they found tells what ran before it."""
 BACK = frozenset({"undrain", "readmit"})
-
-
-def nova_past(desk: Desk) -> Past:
-    from nodeops.clients.past import NovaPast
-
-    return NovaPast(desk.cloud())
-
-
-def guests_of(desk: Desk, host: str) -> Guests:
-    """Over SSH where the inventory has the host."""
-    from nodeops.clients.booted_host import FromHere, SshGuestHost
-
-    inventory = desk.inventory()
-    known = SshGuestHost(inventory, host) if inventory.place(host) else None
-    return Guests(nova_past(desk), known, FromHere(), desk.clock(Stop()).now)
 
 
 def readiness_of(desk: Desk, host: str) -> ReadinessFacts:

@@ -1,12 +1,16 @@
 """Looking at the states of servers, and mending them as a task."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
+from nodeops.actions.action import Action
+from nodeops.actions.guests import RebootGuest
 from nodeops.cli.desk import Desk
+from nodeops.cli.guests import guests_of
 from nodeops.cli.task import Task, looked_again
 from nodeops.engine.journal import RunInfo
+from nodeops.gather.guests import Guests
 from nodeops.gather.states import gather_states
 from nodeops.outcome import Outcome, ServerResult, StepResult, StepState
 from nodeops.plan import Finding, Level, Plan, Verdict
@@ -39,6 +43,7 @@ class Sources:
 
     records: Callable[[Desk], StateRecords] = nova_records
     hypervisors: Callable[[Desk], Hypervisors | None] = configured_hypervisors
+    guests: Callable[[Desk, str], Guests] = guests_of
 
     def gather(self, desk: Desk, host: str | None, older_than: float) -> StatesFacts:
         """A hypervisor is asked only for one host: one that is away takes seconds."""
@@ -70,6 +75,10 @@ class MendStates(Task[StatesFacts]):
         older_than = said.get("older_than")
         seconds = float(older_than) if isinstance(older_than, int | float) else StatesOptions().older_than
         return cls(plan.host, StatesOptions(bool(said.get("nova_is_right")), seconds))
+
+    def actions(self, desk: Desk) -> Mapping[str, Action]:
+        """Nova's record goes on saying RUNNING of a guest that is gone, until its power sync comes by."""
+        return {"reboot-guest": RebootGuest(self.sources.guests(desk, self.host))}
 
     def gather(self, desk: Desk, before: RunInfo | None) -> StatesFacts:  # noqa: ARG002 - looked at anew
         return self.sources.gather(desk, self.host, self.options.older_than)

@@ -21,7 +21,7 @@ _ACTION: Mapping[Mend, str] = {
     Mend.SUSPEND: "suspend",
     Mend.SETTLE_ACTIVE: "settle-active",
     Mend.SETTLE_ERROR: "settle-error",
-    Mend.REBOOT_HARD: "reboot-hard",
+    Mend.REBOOT_HARD: "reboot-guest",
     Mend.DELETE: "delete-again",
 }
 _AS_FOUND = frozenset({Mend.SETTLE_ACTIVE, Mend.SETTLE_ERROR, Mend.DELETE})
@@ -107,7 +107,6 @@ def mend_steps(found: Mismatch, options: StatesOptions) -> Iterator[Step]:
             risk=_risk(found, options),
             params=_params(found, mend),
             needs=needs,
-            target=found.host if mend is Mend.REBOOT_HARD else None,
             expected_seconds=EXPECTED_SECONDS,
             budget_seconds=BUDGET_SECONDS,
         )
@@ -118,6 +117,6 @@ def mend_steps(found: Mismatch, options: StatesOptions) -> Iterator[Step]:
 def _params(found: Mismatch, mend: Mend) -> dict[str, Json]:
     server = found.server
     if server is None or mend not in _AS_FOUND:
-        return {} if mend is Mend.REBOOT_HARD else {"host": found.host}
+        return {"host": found.host}
     params: dict[str, Json] = {"vm_state": server.vm_state, "task_state": server.task_state}
     return params | ({"updated": server.updated} if server.task_state else {})

@@ -7,15 +7,18 @@ from typing import Any
 import pytest
 
 from nodeops.cli.conduct import carry_out
+from nodeops.cli.desk import Desk
 from nodeops.cli.looking_states import show_states
 from nodeops.cli.options import Manner
 from nodeops.cli.output import Format
 from nodeops.cli.states_task import MendStates, Sources
 from nodeops.errors import FindingsError, NotVerifiedError, PartlyDoneError, UnknownHostError
 from nodeops.facts import PowerState
+from nodeops.gather.guests import Guests
 from nodeops.runbooks.mend_states import StatesOptions
 from tests.cli.fake_desk import FakeDesk, told, verdicts
-from tests.fake_records import FakeRecords
+from tests.fake_records import FakeHypervisors, FakeRecords
+from tests.fake_recovery import BootedHost
 from tests.fake_world import FakeWorld, small_cloud
 
 GO = Manner(yes=True, output=Format.JSON)
@@ -36,8 +39,20 @@ def records(world: FakeWorld) -> FakeRecords:
     return FakeRecords(world.nova)
 
 
-def sources(records: FakeRecords) -> Sources:
-    return Sources(records=lambda _: records)
+def sources(records: FakeRecords, host: BootedHost | None = None) -> Sources:
+    """Without a host nobody gets in over SSH."""
+    return Sources(
+        records=lambda _: records,
+        hypervisors=lambda _: FakeHypervisors({"c01": host.domains()} if host else {}),
+        guests=lambda desk, _: guests_on(host, desk),
+    )
+
+
+def guests_on(host: BootedHost | None, desk: Desk) -> Guests:
+    world = desk.world()
+    assert isinstance(world, FakeWorld)
+    there = host or BootedHost(world)
+    return Guests(there, host, there, there.nova.clock.now)
 
 
 def task(records: FakeRecords, **options: Any) -> MendStates:
@@ -110,6 +125,22 @@ def test_everything_is_mended_and_looked_at_again(
     (run,) = desk.journal().runs()
     assert run.runbook == "states"
     assert carry_out(desk, task(records), GO) == 0
+
+
+def test_a_guest_that_only_nova_still_knows_is_made_anew(
+    desk: FakeDesk, world: FakeWorld, records: FakeRecords, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for key in ("s02", "s03"):
+        world.nova.delete(key)
+    world.nova.change("s01", power_state=PowerState.RUNNING)
+    host = BootedHost(world, gone={"s01"}, undefined={"s01"})
+    world.before.append(lambda name, _: host.undefined.clear() if name == "reboot_hard" else None)
+    with pytest.raises(FindingsError):
+        show_states(desk, "c01", StatesOptions(), Format.JSON, sources(records, host))
+    assert [each["class"] for each in told(capsys)["findings"]] == ["no-guest"]
+    assert carry_out(desk, MendStates("c01", StatesOptions(), sources(records, host)), GO) == 0
+    assert verdicts(told(capsys)) == {"s01": "DONE"}
+    assert [call.name for call in world.writes] == ["reboot_hard"]
 
 
 def test_the_guest_can_follow_nova(desk: FakeDesk, records: FakeRecords, world: FakeWorld) -> None:

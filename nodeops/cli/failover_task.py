@@ -93,7 +93,8 @@ class Failover(Task[FailoverFacts]):
     def confirm(self, plan: Plan, words: str, *, yes: bool) -> None:
         """`--yes` is enough only where the host's death is proved, or was confirmed for all that is left."""
         evacuates = any(step.action == "evacuate" for step in plan.steps)
-        if not evacuates or any(finding.code in {PROVED, CONFIRMED} for finding in plan.findings):
+        proved = not evacuates or any(finding.code in {PROVED, CONFIRMED} for finding in plan.findings)
+        if proved and not self.confirmed:
             ask.confirm(plan, words, yes=yes)
             return
         why = f"{plan.host} is not proved dead, and --yes is not enough"

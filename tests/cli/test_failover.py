@@ -66,6 +66,18 @@ def test_with_proof_yes_is_enough(desk: FakeDesk, world: FakeWorld) -> None:
     assert {server.host for server in world.nova.servers.values()} <= {"c02", "c03"}
 
 
+def test_with_proof_the_plans_digest_is_enough_and_another_is_not(
+    desk: FakeDesk, world: FakeWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.hosts.powers = [Power.OFF]
+    task, asks = confirmed(desk, capsys, FailoverOptions(MOVE)), replace(GO, yes=False)
+    with pytest.raises(DeclinedError, match="is not of this plan"):
+        carry_out(desk, replace(task, confirmed="c01@0123456789abcdef"), asks)
+    assert world.writes == []
+    assert carry_out(desk, task, asks) == 0
+    assert {server.host for server in world.nova.servers.values()} <= {"c02", "c03"}
+
+
 def test_a_host_that_lives_is_refused_whatever_is_said(desk: FakeDesk, world: FakeWorld) -> None:
     desk.hosts.reached = Heard(answered=True, words="uptime 4 days")
     for options in (FailoverOptions(MOVE), SAID, replace(SAID, move=replace(MOVE, risk=Risk.FORCE))):

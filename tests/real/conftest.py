@@ -15,11 +15,13 @@ from tests.real.guests import serves
 HOSTS = 2
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs real hosts; what takes the lab down comes last."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.real)
+            item.add_marker(pytest.mark.xdist_group("real"))
             item.add_marker(pytest.mark.timeout(1800))
     items.sort(key=lambda item: item.path.stem == "test_down")
 

@@ -198,7 +198,7 @@ def test_a_nova_compute_that_cannot_reach_the_bus_stays_out_of_service(bed: Bed,
 
 
 def test_a_full_disk_keeps_it_out_of_service(bed: Bed, host: str) -> None:
-    # of more than a GiB: of less nova-compute tells Placement that there is no disk, and gives up if any is used
+    # of more than a GiB: of less nova-compute takes the disk out of Placement, and gives up if any is used
     fill = (
         f"mount -t tmpfs -o size=1100m,mode=777 full {INSTANCES}"
         f" && dd if=/dev/zero of={INSTANCES}/full bs=1M count=1200 2>/dev/null; true"

@@ -66,6 +66,8 @@ def tell(process: "subprocess.Popen[str]", line: str) -> None:
 
 def test_a_look_lists_and_copies_and_the_guest_goes_on(bed: Bed, tmp_path: Path) -> None:
     name = one(bed)
+    # the guest's file system writes to the disk every five seconds what its processes have written
+    bed.until(lambda: counted(bed, name) > 100)
     before = counted(bed, name)
     refused = nodeops(bed, "inspect", name, "--list", "/", "--yes")
     assert refused.code == 3, refused.err

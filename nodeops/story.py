@@ -1,5 +1,6 @@
 """What came of some requests: their events and log lines in one order, and the line that explains the end."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -12,6 +13,8 @@ ERRORS = frozenset({"ERROR", "CRITICAL", "TRACE"})
 LOUD = ERRORS | {"WARNING"}
 MOVES = frozenset({"live-migration", "migrate", "evacuate"})
 """Nova's events of these may all be a success though the move failed: only its migration tells."""
+GIVEN_UP = re.compile(r"Setting instance (?:vm_state )?to ERROR")
+"""Of a build that no host could do the instance action tells nothing: `nova/scheduler/utils.py`."""
 GAP_SECONDS = 60.0
 """By which a log may begin after the request and still count as whole: services do not log all the time."""
 UNKNOWN = "it is not among the lines nodeops knows"
@@ -150,7 +153,7 @@ def _same(one: Entry, other: Entry) -> bool:
 def _failed(facts: TraceFacts, lines: Sequence[Entry]) -> bool | None:
     """Nova's word where it has one: a service may complain and all end well."""
     if facts.requests:
-        if any(each.failed for each in facts.requests):
+        if any(each.failed for each in facts.requests) or any(GIVEN_UP.search(each.words) for each in lines):
             return True
         if not any(each.action in MOVES and not each.migrations for each in facts.requests):
             return False if all(each.ended is not None for each in facts.requests) else None

@@ -148,7 +148,8 @@ class RequestRecord:
     @property
     def failed(self) -> bool:
         ended_badly = any(each.status in {"error", "failed", "cancelled"} for each in self.migrations)
-        return bool(self.message or ended_badly or any(event.failed for event in self.events))
+        told = self.message or self.fault or any(event.failed for event in self.events)
+        return bool(told or ended_badly)
 
     @property
     def ended(self) -> float | None:

@@ -69,6 +69,23 @@ def test_a_move_whose_migration_is_not_kept_is_judged_by_the_logs() -> None:
     assert told.failed
 
 
+def test_a_build_that_no_host_could_do_has_failed_though_nova_s_action_says_success() -> None:
+    build = replace(request(), action="create", migrations=())
+    binding = "nova.exception.PortBindingFailed: Binding failed for port 7d3c, please check neutron logs"
+    lines = (
+        log_line(0, f"Instance failed network setup: {binding}", level="ERROR"),
+        log_line(1, "Setting instance to ERROR state.: MaxRetriesExceeded", level="WARNING"),
+    )
+    assert story(lines[0], requests=(build,)).failed is False, "it may have been built on another host"
+    for told in (
+        story(*lines, requests=(build,)),
+        story(lines[0], requests=(replace(build, fault=binding),)),
+    ):
+        assert told.failed
+        assert told.diagnosis is not None
+        assert told.diagnosis.name == "port-binding-failed"
+
+
 def test_a_request_that_still_runs_is_not_known_to_have_failed() -> None:
     running = replace(event("compute_live_migration", "c01"), ended=None, result="")
     assert story(requests=(request(running, status="running"),)).failed is None

@@ -9,7 +9,7 @@ test: static           ## everything, on a real OpenStack and real compute hosts
 	$(BIN)/python -m tests.services.docker # before the lab, which installs packages as well
 	$(BIN)/python -m tests.services.sshd
 	$(BIN)/python -m tests.services.postgresql
-	$(BIN)/pytest $(if $(filter 0,$(REAL_HOSTS)),-m "not real") -n 2 --dist loadgroup --durations=30 # labs beside all others
+	$(BIN)/pytest $(if $(filter 0,$(REAL_HOSTS)),-m "not real") -n 3 --dist loadgroup --durations=30 # labs beside all others
 
 check: static          ## before every commit: lint, types, imports, docs, fast tests
 	$(BIN)/pytest -q -m "not services and not lab and not real"

@@ -15,6 +15,8 @@ from tests.lab.bed import NODEOPS, Bed
 
 HOSTS = 5
 CONCURRENT = 3
+UP_SECONDS = 1500
+"""From nothing, beside two other labs that come up: far more than it takes, and an end to what hangs."""
 DEAD_HOSTS = frozenset({"test_audit", "test_failover", "test_failover_database"})
 """Files with tests that lose hosts and save their servers: `make dead-host`."""
 
@@ -30,6 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if _needs_lab(item):
             dead = item.path.stem in DEAD_HOSTS or "failed_node" in item.name
             item.add_marker(pytest.mark.lab)
+            item.add_marker(pytest.mark.timeout(1800))
             item.add_marker(pytest.mark.xdist_group("dead-host" if dead else "lab"))
             if dead:
                 item.add_marker(pytest.mark.dead_host)
@@ -48,7 +51,7 @@ def lab_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     name = [] if given else ["--name", f"test-{os.getpid()}"]
     size = ["--hosts", str(HOSTS), "--concurrent-migrations", str(CONCURRENT)]
     where = ["--lab-dir", str(root), *name]
-    subprocess.run([NODEOPS, "lab", "up", *where, *([] if given else size)], check=True, timeout=600)
+    subprocess.run([NODEOPS, "lab", "up", *where, *([] if given else size)], check=True, timeout=UP_SECONDS)
     yield root
     if not given:
         subprocess.run([NODEOPS, "lab", "destroy", "--yes", *where], check=True, timeout=120)

@@ -49,6 +49,11 @@ class Respite:
         self.delay = min(max(FIRST_DELAY_SECONDS, self.delay * 2), LONGEST_DELAY_SECONDS)
         self.not_before = now + self.delay
 
+    def runs(self, now: float) -> None:
+        """Forget the past of one that has lived as long as its last respite: when it ends, it was ended."""
+        if now >= self.not_before + self.delay:
+            self.asked_for()
+
     def asked_for(self) -> None:
         """Forget the past: somebody stopped the host and starts it now."""
         self.delay = self.not_before = 0.0
@@ -90,7 +95,9 @@ class Launcher:
                 respite.asked_for()
                 if process is not None:
                     process.kill()
-            elif process is None and now >= respite.not_before:
+            elif process is not None:
+                respite.runs(now)
+            elif now >= respite.not_before:
                 respite.started(now)
                 self._fork(place)
                 return

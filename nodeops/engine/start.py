@@ -23,8 +23,8 @@ _NOT_TAKEN = frozenset({None, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_U
 """Answers that say the request was never looked at; None is a connection that was never made."""
 
 
-LookError: TypeAlias = ApiError | AuthenticationError
-"""Why a look found nothing."""
+NoAnswer: TypeAlias = ApiError | AuthenticationError
+"""What a call came to instead of an answer."""
 
 
 def begin(context: Context, steps: Sequence[Step]) -> None:
@@ -44,7 +44,7 @@ def begin(context: Context, steps: Sequence[Step]) -> None:
     together = context.record.together if len(ready) > 1 else nullcontext
     with together():
         attempts = [_journal(context, step) for step in ready]
-    answers: list[str | ApiError | AuthenticationError] = []
+    answers: list[str | NoAnswer] = []
     for moving in attempts:
         answers.append(_ask(context, moving.step))
         if _is_trouble(answers[-1]):
@@ -60,13 +60,13 @@ def begin(context: Context, steps: Sequence[Step]) -> None:
             context.not_taken(moving.step, "not sent: the one before it had no answer", NOT_TAKEN_SECONDS)
 
 
-def _looks(context: Context, looks: Sequence[tuple[Step, Sent | None]]) -> list[Look | LookError]:
+def _looks(context: Context, looks: Sequence[tuple[Step, Sent | None]]) -> list[Look | NoAnswer]:
     """What is found of each step, or why nothing is."""
-    found: dict[StepId, Look | LookError] = {}
+    found: dict[StepId, Look | NoAnswer] = {}
     for name in dict.fromkeys(step.action for step, _ in looks):
         those = [(step, sent) for step, sent in looks if step.action == name]
         action = context.action(those[0][0])
-        many: Sequence[Look | LookError]
+        many: Sequence[Look | NoAnswer]
         if isinstance(action, LooksAtMany) and len(those) > 1:
             try:
                 many = action.look_at_many(context.snapshot, those)
@@ -78,14 +78,14 @@ def _looks(context: Context, looks: Sequence[tuple[Step, Sent | None]]) -> list[
     return [found[step.id] for step, _ in looks]
 
 
-def _look(context: Context, action: Action, step: Step, sent: Sent | None) -> Look | LookError:
+def _look(context: Context, action: Action, step: Step, sent: Sent | None) -> Look | NoAnswer:
     try:
         return action.look(context.snapshot, step, sent)
     except CANNOT_ASK as error:
         return error
 
 
-def _ready(context: Context, step: Step, look: Look | LookError) -> Step | None:
+def _ready(context: Context, step: Step, look: Look | NoAnswer) -> Step | None:
     """The step with what must be known of the world before it; None when it is not to be sent now."""
     if not _is_ready(context, step, look):
         return None
@@ -99,7 +99,7 @@ def _ready(context: Context, step: Step, look: Look | LookError) -> Step | None:
         return None
 
 
-def _is_ready(context: Context, step: Step, look: Look | LookError) -> bool:
+def _is_ready(context: Context, step: Step, look: Look | NoAnswer) -> bool:
     """Whether what was found and the gates let it be sent; what they say otherwise is seen to."""
     if not isinstance(look, Look):
         context.failed_to_look(look)
@@ -161,7 +161,7 @@ def _journal(context: Context, planned: Step) -> Moving:
     return moving
 
 
-def _ask(context: Context, step: Step) -> str | ApiError | AuthenticationError:
+def _ask(context: Context, step: Step) -> str | NoAnswer:
     """The request id, or the error instead of an answer."""
     try:
         return context.action(step).act(context.world, step)
@@ -169,14 +169,14 @@ def _ask(context: Context, step: Step) -> str | ApiError | AuthenticationError:
         return error
 
 
-def _is_trouble(answer: str | ApiError | AuthenticationError) -> bool:
+def _is_trouble(answer: str | NoAnswer) -> bool:
     """Whether it says something of the way there, rather than of the step."""
     if isinstance(answer, ApiError):
         return _may_have_happened(answer) or answer.status in _NOT_TAKEN
     return isinstance(answer, AuthenticationError)
 
 
-def _taken(context: Context, moving: Moving, answer: str | ApiError | AuthenticationError) -> bool:
+def _taken(context: Context, moving: Moving, answer: str | NoAnswer) -> bool:
     """Whether the request was taken; an answer that did not come is settled by looking only."""
     step = moving.step
     if not isinstance(answer, str):
@@ -208,7 +208,7 @@ def _settle(context: Context, taken: Sequence[Moving]) -> None:
             context.end(moving, StepState.DONE, look.words)
 
 
-def _refused(context: Context, step: Step, error: ApiError | AuthenticationError, moving: Moving) -> None:
+def _refused(context: Context, step: Step, error: NoAnswer, moving: Moving) -> None:
     if isinstance(error, ApiError) and _may_have_happened(error):
         moving.request_id = error.request_id or ""
         context.no_wait(step)

@@ -11,13 +11,12 @@ import fcntl
 import json
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 from stat import S_ISBLK
 from typing import NamedTuple
 
-from nodeops.onhost.programs import LONG, Trouble, environment, find, must, processes, run
+from nodeops.onhost.programs import LONG, Trouble, detached, find, must, processes, run
 
 EXPORTERS = frozenset({"qemu-nbd", "qemu-storage-daemon", "nbdfuse"})
 DEVICES = Path("/sys/block")
@@ -180,15 +179,7 @@ def _program(name: str) -> str:
 
 def _start(argv: list[str], folder: Path) -> None:
     with (folder / "export.log").open("ab") as log:
-        subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            cwd="/",
-            env=environment(),
-        )
+        detached(argv, cwd="/", output=log)
 
 
 def _said(folder: Path) -> str:

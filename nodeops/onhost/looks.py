@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 from nodeops.onhost import agent, domains, exports, filesystems, keeper, reading
 from nodeops.onhost.folder import Folder, folders
-from nodeops.onhost.programs import SHORT, Trouble, environment, find, tried, with_systemd
+from nodeops.onhost.programs import SHORT, Trouble, detached, environment, find, tried, with_systemd
 
 READY_SECONDS, END_SECONDS = 120.0, 60.0
 PAUSE = 0.1
@@ -113,16 +112,7 @@ def _launch(folder: Folder, program: Path) -> None:
         starter = ("systemd-run", "--quiet", "--collect", "--unit", unit)
         if tried([*starter, *options, *words], seconds=SHORT).code == 0:
             return
-    with Path(os.devnull).open("r+b") as nothing:
-        subprocess.Popen(
-            words,
-            stdin=nothing,
-            stdout=nothing,
-            stderr=nothing,
-            start_new_session=True,
-            cwd="/",
-            env=environment(),
-        )
+    detached(words, cwd="/")
 
 
 def keep(asked: dict[str, Any]) -> int:

@@ -6,9 +6,9 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 LONG, SHORT, BRIEF = 60.0, 20.0, 15.0
 """Seconds: for what waits for storage, for what only asks, and for one of many that are asked."""
@@ -79,6 +79,25 @@ def tried(argv: Sequence[str], *, seconds: float = BRIEF, together: bool = False
         return run(argv, seconds=seconds, together=together)
     except Trouble as trouble:
         return Ended(NOT_RUN, "", trouble.words)
+
+
+def detached(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+    output: int | IO[bytes] = subprocess.DEVNULL,
+) -> None:
+    """Start it in a session of its own: it goes on when the connection ends."""
+    subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+        cwd=cwd,
+        env=environment() if env is None else env,
+    )
 
 
 def must(argv: Sequence[str], *, seconds: float = SHORT) -> str:

@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nodeops.onhost.programs import LONG, Ended, Trouble, environment, find, run
+from nodeops.onhost.programs import LONG, Ended, Trouble, detached, find, run
 from nodeops.onhost.services import SYSTEMD, drop_in
 
 WORDS = """[Unit]
@@ -97,14 +96,7 @@ def _restart_policy(engine: str, name: str, policy: str) -> None:
 
 def _begin(*argv: str) -> None:
     """A graceful stop may take longer than the connection lasts."""
-    subprocess.Popen(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        env=environment(),
-    )
+    detached(argv)
 
 
 def _run(argv: Sequence[str]) -> Ended:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import fcntl
 import shlex
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 from nodeops.onhost.boot import boot_id
-from nodeops.onhost.programs import is_alive, keep, run, text_of, with_systemd
+from nodeops.onhost.programs import detached, is_alive, keep, run, text_of, with_systemd
 
 ROOT = "/var/lib/nodeops/work"
 TAIL = 2000
@@ -81,14 +80,7 @@ def _launch(name: str, folder: Path) -> None:
             keep(folder / "out", ended.err)
             keep(folder / "exit", f"{ended.code} {time.time():.0f}")
         return
-    subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        env=ENVIRONMENT,
-    )
+    detached(command, env=ENVIRONMENT)
 
 
 def look(asked: dict[str, Any]) -> dict[str, Any]:

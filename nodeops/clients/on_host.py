@@ -24,8 +24,14 @@ SECONDS = 60.0
 MOST_BYTES = 32 * 1024 * 1024
 PYTHON = ("python3", "-IS", "-c")
 """With nothing but its own library, which is also quicker to start."""
-BOOT = "import sys; s = sys.stdin.buffer; exec(compile(s.read(int(s.readline())), 'nodeops', 'exec'))"
-"""Reads what it runs, so that neither it nor what it is told is on a command line."""
+BOOT = """import os, sys
+archive = sys.stdin.buffer.read(int(sys.stdin.buffer.readline()))
+place = os.memfd_create("nodeops")
+os.write(place, archive)
+sys.path.insert(0, f"/proc/self/fd/{place}")
+from nodeops.onhost.main import sent
+sent(archive)"""
+"""Reads what it runs: neither that nor what it is told is on a command line, and no disk keeps it."""
 _PROGRAM = "import sys\nfrom nodeops.onhost.main import run\nsys.exit(run())\n"
 
 
@@ -52,11 +58,6 @@ def archive() -> bytes:
 @cache
 def archive_name() -> str:
     return f"agent-{hashlib.sha256(archive()).hexdigest()[:16]}.pyz"
-
-
-@cache
-def _loader() -> bytes:
-    return files("nodeops.onhost").joinpath("shipped.py").read_bytes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +101,9 @@ class OnHost:
 
     def _command(self, question: str, asked: Mapping[str, Any], seconds: float, most_bytes: int) -> Command:
         said = {**asked, "question": question, "run_folder": self.run, "agent": archive_name()}
-        parts = (b"%d\n" % len(_loader()), _loader(), b"%d\n" % len(archive()), archive())
         return Command(
             (*PYTHON, BOOT, f"nodeops-{question}"),
-            stdin=b"".join(parts) + json.dumps(said).encode(),
+            stdin=b"%d\n%b%b" % (len(archive()), archive(), json.dumps(said).encode()),
             sudo=True,
             timeout=seconds,
             most_bytes=most_bytes,
@@ -123,7 +123,7 @@ def _unusable(answer: Answer) -> SshError:
     if answer.status == NOT_FOUND:
         return SshError(
             f"{answer.host}: python3 is not installed",
-            hint="nodeops needs Python 3.7 or newer on the host for this.",
+            hint="nodeops needs Python 3.8 or newer on the host for this.",
             reason=SshReason.UNUSABLE,
         )
     return SshError(

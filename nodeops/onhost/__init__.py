@@ -1,4 +1,4 @@
-"""What runs on a compute host, sent there over SSH: standard library only, Python 3.7 or newer.
+"""What runs on a compute host, sent there over SSH: standard library only, Python 3.8 or newer.
 
 Nothing in here imports another part of nodeops, since nothing else is there.
 """

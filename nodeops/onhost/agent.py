@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from nodeops.onhost.programs import Trouble
+from nodeops.onhost.trouble import Trouble
 
 
 def run_folder(asked: dict[str, Any]) -> Path:

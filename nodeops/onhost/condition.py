@@ -13,8 +13,9 @@ from typing import Any
 from nodeops.onhost import domains, services
 from nodeops.onhost.boot import boot
 from nodeops.onhost.message_bus import bus
-from nodeops.onhost.programs import Trouble, tried
+from nodeops.onhost.programs import tried
 from nodeops.onhost.space import space
+from nodeops.onhost.trouble import Trouble
 
 BEGUN = time.time()
 """When this process was, as nearly as can be told."""

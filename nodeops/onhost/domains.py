@@ -6,7 +6,8 @@ import re
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
-from nodeops.onhost.programs import LONG, SHORT, Trouble, find, run
+from nodeops.onhost.programs import LONG, SHORT, find, run
+from nodeops.onhost.trouble import Trouble
 
 OFF = frozenset({"shut off", "crashed"})
 CONTAINER = "nova_libvirt"

@@ -16,7 +16,8 @@ from pathlib import Path
 from stat import S_ISBLK
 from typing import NamedTuple
 
-from nodeops.onhost.programs import LONG, Trouble, detached, find, must, processes, run
+from nodeops.onhost.programs import LONG, detached, find, must, processes, run
+from nodeops.onhost.trouble import Trouble
 
 EXPORTERS = frozenset({"qemu-nbd", "qemu-storage-daemon", "nbdfuse"})
 DEVICES = Path("/sys/block")

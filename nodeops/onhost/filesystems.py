@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nodeops.onhost import lvm
-from nodeops.onhost.programs import LONG, Trouble, find, from_json, must, processes, run
+from nodeops.onhost.programs import LONG, find, from_json, must, processes, run
+from nodeops.onhost.trouble import Trouble
 
 UNPLAYED: Mapping[str, str] = {
     "ext3": "noload",

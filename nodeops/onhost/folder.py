@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nodeops.onhost.programs import Trouble, keep, process
+from nodeops.onhost.programs import keep, process
+from nodeops.onhost.trouble import Trouble
 
 ENDED = "ended"
 

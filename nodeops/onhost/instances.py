@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from nodeops.onhost import domains
-from nodeops.onhost.programs import LONG, Trouble, find, from_json, processes, run
+from nodeops.onhost.programs import LONG, find, from_json, processes, run
 from nodeops.onhost.space import mount_of
+from nodeops.onhost.trouble import Trouble
 
 QUARANTINE = "_nodeops-quarantine"
 BASE = "_base"

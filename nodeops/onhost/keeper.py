@@ -19,7 +19,8 @@ from typing import Any
 
 from nodeops.onhost import domains, exports, filesystems
 from nodeops.onhost.folder import Folder
-from nodeops.onhost.programs import Trouble, is_alive, run
+from nodeops.onhost.programs import is_alive, run
+from nodeops.onhost.trouble import Trouble
 
 TICK, GUEST_SECONDS = 0.5, 2.0
 TRY_AGAIN, TRIES = 5.0, 60

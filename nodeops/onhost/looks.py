@@ -13,7 +13,8 @@ from typing import Any
 
 from nodeops.onhost import agent, domains, exports, filesystems, keeper, reading
 from nodeops.onhost.folder import Folder, folders
-from nodeops.onhost.programs import SHORT, Trouble, detached, environment, find, tried, with_systemd
+from nodeops.onhost.programs import SHORT, detached, environment, find, tried, with_systemd
+from nodeops.onhost.trouble import Trouble
 
 READY_SECONDS, END_SECONDS = 120.0, 60.0
 PAUSE = 0.1

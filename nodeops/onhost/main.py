@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
-from nodeops.onhost.programs import Trouble
+from nodeops.onhost.trouble import Trouble
 
 QUESTIONS = {
     "boot": "boot:boot",
@@ -68,6 +69,15 @@ def main(question: str, asked: dict[str, Any]) -> int:
 def _trouble(words: str, hint: str) -> int:
     sys.stdout.write(json.dumps({"trouble": words, "hint": hint}))
     return TROUBLE
+
+
+def sent(archive: bytes) -> NoReturn:
+    """As what came by standard input, before the question: with its own archive, to make it a file."""
+    asked: dict[str, Any] = json.loads(sys.stdin.buffer.read())
+    code = main(asked["question"], {**asked, "archive": archive})
+    sys.stdout.flush()
+    # A child in an endless wait for a file server shall not keep the connection.
+    os._exit(code)
 
 
 def run() -> int:

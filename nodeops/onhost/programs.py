@@ -10,21 +10,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from nodeops.onhost.trouble import Trouble
+
 LONG, SHORT, BRIEF = 60.0, 20.0, 15.0
 """Seconds: for what waits for storage, for what only asks, and for one of many that are asked."""
 MOST_WORDS = 300
 NOT_RUN = 127
 """As a shell says it."""
 ADMIN_PATHS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin")
-
-
-class Trouble(Exception):  # noqa: N818 - it is told to a person, not handled
-    """Why it cannot be done, for the operator."""
-
-    def __init__(self, words: str, hint: str = "") -> None:
-        super().__init__(words)
-        self.words = words
-        self.hint = hint
 
 
 class Ended(NamedTuple):

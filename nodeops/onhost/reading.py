@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nodeops.onhost.programs import Trouble
+from nodeops.onhost.trouble import Trouble
 
 MOST_ENTRIES = 5000
 CHUNK = 1024 * 1024

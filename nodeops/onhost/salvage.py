@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nodeops.onhost import instances
-from nodeops.onhost.programs import Trouble
+from nodeops.onhost.trouble import Trouble
 
 PART = ".nodeops-part"
 SUMS = "SHA256SUMS"

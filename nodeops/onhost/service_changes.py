@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nodeops.onhost.programs import LONG, Ended, Trouble, detached, find, run
+from nodeops.onhost.programs import LONG, Ended, detached, find, run
 from nodeops.onhost.services import SYSTEMD, drop_in
+from nodeops.onhost.trouble import Trouble
 
 WORDS = """[Unit]
 # kept stopped during maintenance: nodeops host HOST start lifts that

@@ -250,3 +250,35 @@ def test_it_asks_as_root_and_only_for_so_long(tmp_path: Path) -> None:
     assert (command.sudo, command.timeout) == (True, 7.0)
     assert command.argv[:2] == ("python3", "-IS")
     assert OWN not in command.shown
+
+
+def long_log(folder: Path) -> Path:
+    """Long enough for grep, with lines of the request at second 40,000 and 60,000."""
+    file = folder / "nova-compute.log"
+    lines = [line(second, "x" * 100, OTHER) for second in range(70_000)]
+    for second in (40_000, 60_000):
+        lines[second] = line(second, f"at {second}")
+    write(file, lines)
+    return file
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_long_log_is_searched_with_and_without_grep(
+    tmp_path: Path, programs: Path, *, broken: bool
+) -> None:
+    file = long_log(tmp_path)
+    write(tmp_path / "nova-api.log", [line(1, "of a short one")])
+    if broken:
+        (programs / "grep").write_text("#!/bin/sh\nexit 2\n")
+        (programs / "grep").chmod(0o755)
+    found = look(tmp_path, Wanted((OWN, "req-nobody")))
+    assert words(found) == ["of a short one", "at 40000", "at 60000"]
+    assert [each.size for each in found.files if each.name == str(file)] == [file.stat().st_size]
+
+
+def test_what_grep_finds_is_where_a_long_log_begins(tmp_path: Path, programs: Path) -> None:
+    file = long_log(tmp_path)
+    place = file.read_bytes().index(line(60_000, "").encode())
+    (programs / "grep").write_text(f"#!/bin/sh\nprintf '%s\\000{place}:rest\\n' '{file}'\n")
+    (programs / "grep").chmod(0o755)
+    assert words(look(tmp_path, Wanted((OWN,)))) == ["at 60000"]

@@ -11,7 +11,7 @@ import pytest
 from nodeops.clients.on_host import archive
 from nodeops.onhost import domains, exports, filesystems, lvm
 from nodeops.onhost.folder import Folder
-from nodeops.onhost.programs import Trouble
+from nodeops.onhost.trouble import Trouble
 
 ONHOST = Path(lvm.__file__).parent
 TEXT = """

@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 from nodeops.clients.logs import HostLogs
@@ -105,8 +106,8 @@ def grep(files: list[list[Path]]) -> int:
 
 
 def trace(places: Inventory, since: float | None = None) -> Story:
-    logs = HostLogs(places, lambda place: Shell(login_of(place)))
-    return tell(gather_trace(Named(OWN, ((OWN, ""),)), Asking(logs, None, since=since)))
+    with closing(HostLogs(places, lambda place: Shell(login_of(place)))) as logs:
+        return tell(gather_trace(Named(OWN, ((OWN, ""),)), Asking(logs, None, since=since)))
 
 
 def command(file: Path) -> str:

@@ -1,21 +1,16 @@
 """`Logs` over SSH, or on this machine: searched by grep where they are; only what belongs comes back."""
 
-import os
-import re
-import shlex
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
-from nodeops.clients.on_host import OnHost, Runner
-from nodeops.clients.shell import Answer, Command, Shell
+from nodeops.clients.conversation import Conversation, Starter
+from nodeops.clients.local_shell import LocalShell
+from nodeops.clients.shell import Shell
 from nodeops.errors import HostTroubleError, SshError, SshReason
 from nodeops.inventory import Inventory, Place
 from nodeops.inventory.variables import ServiceManager
-from nodeops.log import redact
 from nodeops.log_lines import Clock, parse, service_of
 from nodeops.tracing import Found, LogFile, LogLine, LogSource, SourceKind, Wanted
 
@@ -41,8 +36,8 @@ class HostLogs:
 
     inventory: Inventory
     shell: Callable[[Place], Shell]
-    _open: dict[str, Shell] = field(default_factory=dict, init=False, repr=False)
-    """A second question goes over the same connection."""
+    _open: dict[str, "OpenHost"] = field(default_factory=dict, init=False, repr=False)
+    """A second question goes to the same program, over the same connection."""
 
     def hosts(self) -> tuple[str, ...]:
         return tuple(self.inventory.places)
@@ -51,39 +46,67 @@ class HostLogs:
         place = self.inventory.place(host)
         if place is None:
             return Found(host, error="is not in the inventory")
+        if host not in self._open:
+            self._open[host] = OpenHost(place, LocalShell(host) if place.local else self.shell(place))
         try:
-            if place.local:
-                return search(LocalShell(host), place, wanted, Clock(float(time.localtime().tm_gmtoff)))
-            if host not in self._open:
-                self._open[host] = self.shell(place)
-            return search(_Sudo(self._open[host]), place, wanted)
+            return self._open[host].search(wanted)
         except (SshError, HostTroubleError) as error:
             return Found(host, error=error.message.removeprefix(f"{host}: "))
 
     def close(self) -> None:
         """End the connections."""
-        for shell in self._open.values():
-            shell.close()
+        for each in self._open.values():
+            each.close()
         self._open.clear()
 
 
-def search(runner: Runner, place: Place, wanted: Wanted, clock: Clock | None = None) -> Found:
-    """What one host has; its clock is asked for, unless known. Raises `SshError`, `HostTroubleError`."""
-    clock = clock or _clock(runner, min(CLOCK_SECONDS, wanted.seconds))
-    host = place.nova_host
-    found = _search(runner, host, place.logs or USUAL, wanted, clock)
-    if not place.logs and not any(service_of(file.name) == "nova-compute" for file in found.files):
-        more = _search(runner, host, (_service_source(place),), wanted, clock)
-        found = replace(
-            found,
-            lines=(*found.lines, *more.lines),
-            files=(*found.files, *more.files),
-            cut=found.cut or more.cut,
-        )
-    if not place.logs:
-        # Of the usual places most are somewhere else, which is nothing to tell of.
-        found = replace(found, missing=() if found.files else ("/var/log/nova/*.log*",))
-    return found
+class Host(Starter, Protocol):
+    """What is reached, and left in the end."""
+
+    def close(self) -> None: ...
+
+
+class OpenHost:
+    """One host's logs. Its clock is asked for once."""
+
+    def __init__(self, place: Place, shell: Host) -> None:
+        self._place = place
+        self._shell = shell
+        self._talk = Conversation(shell)
+        self._clock: Clock | None = None
+
+    def search(self, wanted: Wanted) -> Found:
+        """What the host has. Raises `SshError`, `HostTroubleError`."""
+        if self._clock is None:
+            self._clock = self._asked_clock(min(CLOCK_SECONDS, wanted.seconds))
+        place, clock = self._place, self._clock
+        found = _search(self._talk, place.nova_host, place.logs or USUAL, wanted, clock)
+        if not place.logs and not any(service_of(file.name) == "nova-compute" for file in found.files):
+            more = _search(self._talk, place.nova_host, (_service_source(place),), wanted, clock)
+            found = replace(
+                found,
+                lines=(*found.lines, *more.lines),
+                files=(*found.files, *more.files),
+                cut=found.cut or more.cut,
+            )
+        if not place.logs:
+            # Of the usual places most are somewhere else, which is nothing to tell of.
+            found = replace(found, missing=() if found.files else ("/var/log/nova/*.log*",))
+        return found
+
+    def close(self) -> None:
+        self._talk.close()
+        self._shell.close()
+
+    def _asked_clock(self, seconds: float) -> Clock:
+        """Logs belong to their services: who may not use sudo reads what he may."""
+        try:
+            return _clock(self._talk, seconds)
+        except SshError as error:
+            if error.reason is not SshReason.SUDO:
+                raise
+        self._talk = Conversation(self._shell, sudo=False)
+        return _clock(self._talk, seconds)
 
 
 def _service_source(place: Place) -> LogSource:
@@ -95,24 +118,22 @@ def _service_source(place: Place) -> LogSource:
     return LogSource(kinds[place.service_manager], place.nova_compute_unit)
 
 
-def _clock(runner: Runner, seconds: float) -> Clock:
+def _clock(talk: Conversation, seconds: float) -> Clock:
     """The middle of the question is when it was answered, give or take half of the way there and back."""
-    runner.run(Command(("true",), timeout=seconds))
+    # The first one waits for the program's start too.
+    talk.ask("clock", {}, seconds=seconds)
     asked = time.time()
-    answer = runner.run(Command(("date", "+%s.%N %z"), timeout=seconds))
+    found = talk.ask("clock", {}, seconds=seconds)
     took = time.time() - asked
-    found = re.fullmatch(r"(\d+)(?:\.(\d+)|\.N|\.%N)? ([+-])(\d\d)(\d\d)", answer.stdout.strip())
-    if not found:
-        return Clock()
-    sign = -1 if found[3] == "-" else 1
-    offset = sign * (int(found[4]) * 3600 + int(found[5]) * 60)
-    skew = float(f"{found[1]}.{found[2] or 5}") - (asked + took / 2)
-    return Clock(offset, skew if abs(skew) > max(TRUSTED_SKEW, took) else 0.0)
+    skew = found["now"] - (asked + took / 2)
+    return Clock(found["offset"], skew if abs(skew) > max(TRUSTED_SKEW, took) else 0.0)
 
 
-def _search(runner: Runner, host: str, sources: Iterable[LogSource], wanted: Wanted, clock: Clock) -> Found:
+def _search(
+    talk: Conversation, host: str, sources: Iterable[LogSource], wanted: Wanted, clock: Clock
+) -> Found:
     asked = _asked(tuple(map(str, sources)), wanted, clock)
-    answer = OnHost(runner).printed("log-search", asked, seconds=wanted.seconds, most_bytes=MOST_BYTES)
+    answer = talk.printed("log-search", asked, seconds=wanted.seconds, most_bytes=MOST_BYTES)
     return replace(read(answer.stdout, host, clock, wanted), cut=answer.cut or "\n#cut " in answer.stdout)
 
 
@@ -169,50 +190,3 @@ def _within(line: LogLine, wanted: Wanted) -> bool:
 def _once(lines: Iterable[LogLine]) -> tuple[LogLine, ...]:
     """A service that writes into a file and into the journal says the same twice."""
     return tuple({(each.at, each.pid, each.module, each.words): each for each in lines}.values())
-
-
-@dataclass(frozen=True, slots=True)
-class _Sudo:
-    """Logs belong to their services; who may not use sudo reads what he may."""
-
-    shell: Shell
-
-    def run(self, command: Command) -> Answer:
-        try:
-            return self.shell.run(command)
-        except SshError as error:
-            if error.reason is not SshReason.SUDO:
-                raise
-        return self.shell.run(replace(command, sudo=False))
-
-
-@dataclass(frozen=True, slots=True)
-class LocalShell:
-    """The machine itself as a host of the inventory (`ansible_connection=local`), without SSH and sudo."""
-
-    host: str
-
-    def run(self, command: Command) -> Answer:
-        """Raises `SshError`, as a host that is far does."""
-        argv = (sys.executable, *command.argv[1:]) if command.argv[0] == "python3" else command.argv
-        try:
-            ended = subprocess.run(
-                argv, input=command.stdin, capture_output=True, timeout=command.timeout, check=False
-            )
-        except subprocess.TimeoutExpired:
-            words = f"{self.host}: {command.argv[0]} did not end within {command.timeout:.0f} s"
-            raise SshError(words, hint="Name a shorter time: --since.", reason=SshReason.TIMED_OUT) from None
-        except OSError as error:
-            shown = redact(shlex.join(command.argv[:3]))
-            words = f"{self.host}: {shown}: {os.strerror(error.errno or 0).lower()}"
-            raise SshError(words, hint="Look at the PATH here.", reason=SshReason.LOST) from None
-        out, err = (kept[: command.most_bytes] for kept in (ended.stdout, ended.stderr))
-        return Answer(
-            self.host,
-            command,
-            ended.returncode,
-            out.decode(errors="replace"),
-            err.decode(errors="replace"),
-            cut=len(ended.stdout) > command.most_bytes,
-            raw=out,
-        )

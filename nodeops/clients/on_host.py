@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 from nodeops.clients.shell import Answer, Command
 from nodeops.errors import HostTroubleError, SshError, SshReason
@@ -29,8 +29,8 @@ archive = sys.stdin.buffer.read(int(sys.stdin.buffer.readline()))
 place = os.memfd_create("nodeops")
 os.write(place, archive)
 sys.path.insert(0, f"/proc/self/fd/{place}")
-from nodeops.onhost.main import sent
-sent(archive)"""
+from nodeops.onhost import main
+"""
 """Reads what it runs: neither that nor what it is told is on a command line, and no disk keeps it."""
 _PROGRAM = "import sys\nfrom nodeops.onhost.main import run\nsys.exit(run())\n"
 
@@ -55,6 +55,11 @@ def archive() -> bytes:
     return made.getvalue()
 
 
+def program() -> bytes:
+    """What `BOOT` reads before anything else."""
+    return b"%d\n%b" % (len(archive()), archive())
+
+
 @cache
 def archive_name() -> str:
     return f"agent-{hashlib.sha256(archive()).hexdigest()[:16]}.pyz"
@@ -73,7 +78,7 @@ class OnHost:
         try:
             found: dict[str, Any] = json.loads(answer.stdout)
         except ValueError:
-            raise _unusable(answer) from None
+            raise unusable(answer) from None
         return found
 
     def bytes(self, question: str, asked: Mapping[str, Any]) -> bytes:
@@ -91,7 +96,7 @@ class OnHost:
         """For a question that is not answered by a document; raises as `ask` does."""
         answer = self.shell.run(self._command(question, asked, seconds, most_bytes))
         if not answer.ok:
-            _refuse(answer)
+            raise trouble(answer)
         return answer
 
     def words(self, question: str, asked: Mapping[str, Any]) -> tuple[str, ...]:
@@ -100,26 +105,30 @@ class OnHost:
         return ("python3", f"{self.run}/{archive_name()}", question, said)
 
     def _command(self, question: str, asked: Mapping[str, Any], seconds: float, most_bytes: int) -> Command:
+        name = f"nodeops-{question}"
         said = {**asked, "question": question, "run_folder": self.run, "agent": archive_name()}
         return Command(
-            (*PYTHON, BOOT, f"nodeops-{question}"),
-            stdin=b"%d\n%b%b" % (len(archive()), archive(), json.dumps(said).encode()),
+            (*PYTHON, BOOT + "main.answer(archive)", name),
+            stdin=program() + json.dumps(said).encode(),
             sudo=True,
             timeout=seconds,
             most_bytes=most_bytes,
+            name=name,
         )
 
 
-def _refuse(answer: Answer) -> NoReturn:
+def trouble(answer: Answer) -> HostTroubleError | SshError:
+    """What an answer that is none means: the host's own words, or that nobody could be asked."""
     try:
         found = json.loads(answer.stdout)
         words, hint = str(found["trouble"]), str(found["hint"])
     except (ValueError, KeyError, TypeError):
-        raise _unusable(answer) from None
-    raise HostTroubleError(f"{answer.host}: {words}", hint=hint)
+        return unusable(answer)
+    return HostTroubleError(f"{answer.host}: {words}", hint=hint)
 
 
-def _unusable(answer: Answer) -> SshError:
+def unusable(answer: Answer) -> SshError:
+    """Python is missing there, or what was sent did not work."""
     if answer.status == NOT_FOUND:
         return SshError(
             f"{answer.host}: python3 is not installed",

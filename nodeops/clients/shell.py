@@ -11,7 +11,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -95,11 +95,13 @@ class Command:
     sudo: bool = False
     timeout: float = COMMAND_SECONDS
     most_bytes: int = MOST_BYTES
+    name: str = ""
+    """What to call it, where its arguments say less."""
 
     @property
     def shown(self) -> str:
         """For messages and logs."""
-        return redact(shlex.join(self.argv))
+        return self.name or redact(shlex.join(self.argv))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,19 +181,37 @@ class Shell:
         try:
             status, out, err, cut = self._exchange(command, begun + command.timeout)
         except (paramiko.SSHException, EOFError, OSError) as error:
-            raise self._lost(command, str(error) or type(error).__name__) from None
+            raise self.lost(command, str(error) or type(error).__name__) from None
         seconds = time.monotonic() - begun
         LOG.debug("%s: ended with %d after %.1f s", self.login.host, status, seconds)
-        stderr = err.decode(errors="replace")
-        if command.sudo and status and (complaint := _SUDO_COMPLAINS.search(stderr)):
-            raise self._no_sudo(complaint[1] or complaint[0])
-        stdout = out.decode(errors="replace")
-        return Answer(self.login.host, command, status, stdout, stderr, cut, seconds, out)
+        out_text, err_text = (text.decode(errors="replace") for text in (out, err))
+        return self.checked(Answer(self.login.host, command, status, out_text, err_text, cut, seconds, out))
+
+    def checked(self, answer: Answer) -> Answer:
+        """Raises `SshError` where it was sudo that said no."""
+        if answer.command.sudo and answer.status and (found := _SUDO_COMPLAINS.search(answer.stderr)):
+            raise self._no_sudo(found[1] or found[0])
+        return answer
+
+    def start(self, command: Command) -> "Started":
+        """Run it without waiting for its end. Its `stdin` is sent and stays open.
+
+        Raises `SshError` where there is no way to the host.
+        """
+        self.open()
+        LOG.debug("%s: %s%s", self.login.host, "sudo " if command.sudo else "", command.shown)
+        try:
+            channel = self._opened()
+            channel.exec_command(self._line(command))
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise self.lost(command, str(error) or type(error).__name__) from None
+        started = Started(self, channel, command)
+        started.send(command.stdin)
+        return started
 
     def _exchange(self, command: Command, deadline: float) -> tuple[int, bytes, bytes, bool]:
         with self.channel() as channel:
-            uses_sudo = command.sudo and self.uses_sudo
-            channel.exec_command(shlex.join((*SUDO, *command.argv) if uses_sudo else command.argv))
+            channel.exec_command(self._line(command))
             streams = _Streams(channel, command)
             pause = FIRST_PAUSE
             while not streams.ended:
@@ -199,22 +219,29 @@ class Shell:
                     pause = FIRST_PAUSE
                     continue
                 if time.monotonic() > deadline:
-                    raise self._late(command)
+                    raise late(self.login.host, command)
                 time.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
             status = channel.recv_exit_status()
             if status < 0 and not self._connection.is_connected:
-                raise self._lost(command, "it gave no exit code")
+                raise self.lost(command, "it gave no exit code")
             return status, bytes(streams.out), bytes(streams.err), streams.cut
 
     @contextmanager
     def channel(self) -> Iterator[Any]:
         """A paramiko channel of the open connection, closed at the end."""
-        channel = self._connection.client.get_transport().open_session(timeout=self.connect_seconds)
+        channel = self._opened()
         try:
             yield channel
         finally:
             channel.close()
+
+    def _opened(self) -> Any:
+        return self._connection.client.get_transport().open_session(timeout=self.connect_seconds)
+
+    def _line(self, command: Command) -> str:
+        uses_sudo = command.sudo and self.uses_sudo
+        return shlex.join((*SUDO, *command.argv) if uses_sudo else command.argv)
 
     @property
     def uses_sudo(self) -> bool:
@@ -293,15 +320,8 @@ class Shell:
             reason=SshReason.SUDO,
         )
 
-    def _late(self, command: Command) -> SshError:
-        return SshError(
-            f"{self.login.host}: {command.shown} did not end within {command.timeout:.0f} s",
-            hint="It may still run there: look before it is run again.",
-            reason=SshReason.TIMED_OUT,
-            ambiguous=True,
-        )
-
-    def _lost(self, command: Command, words: str) -> SshError:
+    def lost(self, command: Command, words: str) -> SshError:
+        """For a command whose connection broke."""
         return SshError(
             f"{self.login.host}: the connection broke during {command.shown}: {words.lower().rstrip('.')}",
             hint="It may still run there: look before it is run again.",
@@ -322,6 +342,55 @@ class _Missing:
         self.kept_in.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self.kept_in.open("a", encoding="utf-8") as file:
             file.write(f"{hostname} {key.get_name()} {key.get_base64()}\n")
+
+
+def late(host: str, command: Command) -> SshError:
+    """For a command that did not end in time."""
+    return SshError(
+        f"{host}: {command.shown} did not end within {command.timeout:.0f} s",
+        hint="It may still run there: look before it is run again.",
+        reason=SshReason.TIMED_OUT,
+        ambiguous=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A command that runs on a host, as long as its connection is open."""
+
+    shell: Shell
+    channel: Any
+    command: Command
+
+    @property
+    def host(self) -> str:
+        return self.shell.login.host
+
+    def send(self, data: bytes) -> None:
+        """Nothing when it has ended: what it said of that is still there to be received."""
+        self.channel.settimeout(self.command.timeout)
+        with suppress(OSError):
+            self.channel.sendall(data)
+
+    def receive(self, seconds: float) -> bytes:
+        """Some of what it prints, empty after its end. Raises `TimeoutError`."""
+        self.channel.settimeout(seconds)
+        return bytes(self.channel.recv(CHUNK))
+
+    def end(self) -> Answer:
+        """How it ended, with what it complained of. Raises `SshError` when the connection did."""
+        self.channel.status_event.wait(GRACE_SECONDS)
+        complaints = bytearray()
+        while self.channel.recv_stderr_ready():
+            complaints += self.channel.recv_stderr(CHUNK)
+        status = int(self.channel.exit_status)
+        if status < 0:
+            raise self.shell.lost(self.command, "it gave no exit code")
+        words = complaints.decode(errors="replace")
+        return self.shell.checked(Answer(self.shell.login.host, self.command, status, "", words))
+
+    def close(self) -> None:
+        self.channel.close()
 
 
 @dataclass

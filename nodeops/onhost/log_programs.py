@@ -1,4 +1,4 @@
-"""Logs that a program prints or unpacks, and what grep knows of those that are files.
+"""Logs that a program prints or unpacks.
 
 Apart from `log_search`, which often needs none of it: the start is most of a short search.
 """
@@ -9,14 +9,11 @@ import contextlib
 import importlib
 import os
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from nodeops.onhost.log_sieve import Wish, sift, tell
-from nodeops.onhost.programs import environment, find, tried
+from nodeops.onhost.programs import find, tried
 
-GREP = ("grep", "--text", "--fixed-strings", "--max-count=1", "--byte-offset", "--with-filename", "--null")
-FOUND, NOT_FOUND = 0, 1
-"""What grep ends with."""
 UNPACK = {".gz": ("gzip", "gzip"), ".xz": ("xz", "lzma"), ".bz2": ("bzip2", "bz2"), ".zst": ("zstd", "")}
 """Ending -> the program that unpacks, which is faster, and Python's own module, which few searches need."""
 
@@ -79,25 +76,3 @@ def beginning(file: str, length: int) -> bytes:
             with importlib.import_module(own).open(file) as stream:
                 return bytes(stream.read(length))
     return b""
-
-
-def first_hits(files: Iterable[str], words: Iterable[bytes]) -> dict[str, int] | None:
-    """Where in each log the first line with any of the words begins, of those that have one.
-
-    None where grep is missing, is not GNU's, or failed.
-    """
-    try:
-        ended = subprocess.run(
-            [*GREP, *(b"--regexp=" + word for word in words), "--", *files],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment(),
-            check=False,
-        )
-    except OSError:
-        return None
-    if ended.returncode not in {FOUND, NOT_FOUND}:
-        return None
-    lines = (line.partition(b"\0") for line in ended.stdout.split(b"\n") if line)
-    return {os.fsdecode(name): int(rest.partition(b":")[0]) for name, _, rest in lines}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from glob import glob
 from typing import IO, Any
 
@@ -22,6 +23,12 @@ FOR_GREP = 8 * CHUNK
 PACKED = (".gz", ".xz", ".bz2", ".zst")
 ASKED = ("journal", "docker", "podman")
 """Sources that are programs."""
+
+
+def clock(_: dict[str, Any]) -> dict[str, float]:
+    """The time here, in seconds since the epoch, and how many seconds the local time is ahead of UTC."""
+    now = time.time()
+    return {"now": now, "offset": float(time.localtime(now).tm_gmtoff)}
 
 
 def search(asked: dict[str, Any]) -> None:
@@ -132,9 +139,9 @@ def shorten(spans: dict[str, tuple[int, int]], wish: Wish) -> None:
     ]
     if not long:
         return
-    from nodeops.onhost import log_programs
+    from nodeops.onhost import log_grep
 
-    found = log_programs.first_hits(long, wish.words)
+    found = log_grep.first_hits(long, wish.words)
     if found is None:
         return
     for file in long:

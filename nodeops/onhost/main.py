@@ -19,6 +19,7 @@ QUESTIONS = {
     "work": "work:look",
     "work-begin": "work:begin",
     "log-search": "log_search:search",
+    "clock": "log_search:clock",
     "found": "looks:found",
     "begin": "looks:begin",
     "keep": "looks:keep",
@@ -71,13 +72,26 @@ def _trouble(words: str, hint: str) -> int:
     return TROUBLE
 
 
-def sent(archive: bytes) -> NoReturn:
-    """As what came by standard input, before the question: with its own archive, to make it a file."""
+def answer(archive: bytes) -> NoReturn:
+    """The question that comes by standard input after the program, which is needed to make itself a file."""
     asked: dict[str, Any] = json.loads(sys.stdin.buffer.read())
     code = main(asked["question"], {**asked, "archive": archive})
     sys.stdout.flush()
     # A child in an endless wait for a file server shall not keep the connection.
     os._exit(code)
+
+
+def converse(archive: bytes) -> NoReturn:
+    """Many questions until there are no more, each with its length before it.
+
+    After each answer comes a line with the question's own mark and the exit code.
+    """
+    while size := sys.stdin.buffer.readline():
+        asked: dict[str, Any] = json.loads(sys.stdin.buffer.read(int(size)))
+        code = main(asked["question"], {**asked, "archive": archive})
+        sys.stdout.write(f"{asked['mark']} {code}\n")
+        sys.stdout.flush()
+    os._exit(0)
 
 
 def run() -> int:

@@ -1,0 +1,129 @@
+"""Many questions to one host, answered by one program there: only the first waits for its start."""
+
+import json
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from nodeops.clients.on_host import (
+    BOOT,
+    MOST_BYTES,
+    PYTHON,
+    RUN,
+    SECONDS,
+    archive_name,
+    program,
+    trouble,
+    unusable,
+)
+from nodeops.clients.shell import Answer, Command, late
+from nodeops.errors import SshError
+
+LONGEST_MARK = 80
+"""Bytes of the line that ends an answer."""
+
+
+class Running(Protocol):
+    """A command that runs on a host."""
+
+    @property
+    def host(self) -> str: ...
+
+    def send(self, data: bytes) -> None: ...
+
+    def receive(self, seconds: float) -> bytes:
+        """Some of what it prints, empty after its end. Raises `TimeoutError`."""
+
+    def end(self) -> Answer:
+        """How it ended, after it did. Raises `SshError`."""
+
+    def close(self) -> None: ...
+
+
+class Starter(Protocol):
+    """What starts a command on a host; `Shell` does."""
+
+    def start(self, command: Command) -> Running: ...
+
+
+@dataclass
+class Conversation:
+    """Questions to one host, one after another; as root where `sudo` is wanted."""
+
+    shell: Starter
+    sudo: bool = True
+    run: str = RUN
+    _running: Running | None = field(default=None, init=False, repr=False)
+
+    def ask(self, question: str, asked: Mapping[str, Any], *, seconds: float = SECONDS) -> dict[str, Any]:
+        """Raises `SshError`, and `HostTroubleError` with the host's own words."""
+        found: dict[str, Any] = json.loads(self.printed(question, asked, seconds=seconds).stdout)
+        return found
+
+    def printed(
+        self,
+        question: str,
+        asked: Mapping[str, Any],
+        *,
+        seconds: float = SECONDS,
+        most_bytes: int = MOST_BYTES,
+    ) -> Answer:
+        """What it prints, up to so many bytes; raises as `ask` does."""
+        command = Command(
+            (*PYTHON, BOOT + "main.converse(archive)", "nodeops"),
+            stdin=program(),
+            sudo=self.sudo,
+            timeout=seconds,
+            most_bytes=most_bytes,
+            name=f"nodeops-{question}",
+        )
+        try:
+            answer = self._answer(command, {**asked, "question": question, "run_folder": self.run})
+        except SshError:
+            # It may still be busy with this question.
+            self.close()
+            raise
+        if not answer.ok:
+            raise trouble(answer)
+        return answer
+
+    def close(self) -> None:
+        """End the program; a further question starts it anew."""
+        if self._running is not None:
+            self._running.close()
+            self._running = None
+
+    def _answer(self, command: Command, asked: Mapping[str, Any]) -> Answer:
+        if self._running is None:
+            self._running = self.shell.start(command)
+        mark = secrets.token_hex()
+        text = json.dumps({**asked, "agent": archive_name(), "mark": mark}).encode()
+        self._running.send(b"%d\n%b" % (len(text), text))
+        begun = time.monotonic()
+        last = re.compile(rb"%b (\d+)\n\Z" % mark.encode())
+        kept, tail, size = bytearray(), b"", 0
+        while not (ended := last.search(tail)):
+            try:
+                piece = self._running.receive(max(0.0, begun + command.timeout - time.monotonic()))
+            except TimeoutError:
+                raise late(self._running.host, command) from None
+            if not piece:
+                raise unusable(self._running.end())
+            size += len(piece)
+            tail = (tail + piece)[-LONGEST_MARK:]
+            kept += piece[: max(0, command.most_bytes - len(kept))]
+        size -= len(ended[0])
+        out = bytes(kept[:size])
+        return Answer(
+            self._running.host,
+            command,
+            int(ended[1]),
+            out.decode(errors="replace"),
+            "",
+            cut=len(out) < size,
+            seconds=time.monotonic() - begun,
+            raw=out,
+        )

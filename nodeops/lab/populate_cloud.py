@@ -178,4 +178,5 @@ def _seen(server: Mapping[str, Any]) -> Seen:
         locked=bool(server["locked"]),
         volumes=len(server["os-extended-volumes:volumes_attached"]),
         fault=server.get("fault", {}).get("message", ""),
+        metadata=server["metadata"],
     )

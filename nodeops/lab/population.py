@@ -79,6 +79,7 @@ class Seen:
     locked: bool = False
     volumes: int = 0
     fault: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 STATUS = {
@@ -117,15 +118,17 @@ def next_step(wanted: Wanted, seen: Seen | None) -> Next:
     """Say what brings the server nearer to what is wanted."""
     if seen is None:
         return Next.CREATE
+    if any(seen.metadata.get(key) != value for key, value in wanted.metadata.items()):
+        # An upload that runs keeps the time it was told.
+        return Next.DELETE
     if wanted.put is Put.SNAPSHOT and seen.task == UPLOADING and seen.host == wanted.host:
         return Next.DONE
     if seen.task is not None or seen.status in {"BUILD", "DELETED", "REBUILD", "RESIZE", "REVERT_RESIZE"}:
         return Next.WAIT
     if _reached(wanted, seen):
         return Next.DONE
-    if seen.status == "ACTIVE" and seen.host == wanted.first_host and wanted.put is not None:
-        return Next.PUT
-    return Next.DELETE
+    can_be_put = seen.status == "ACTIVE" and seen.host == wanted.first_host and wanted.put is not None
+    return Next.PUT if can_be_put else Next.DELETE
 
 
 def _reached(wanted: Wanted, seen: Seen) -> bool:

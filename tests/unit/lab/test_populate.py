@@ -48,7 +48,9 @@ class Memory:
         if wanted.name == self.refuses:
             raise ApiError("POST /servers: 403 quota exceeded", status=403)
         self.booted.append((wanted, body, group))
-        self.held[wanted.name] = Seen(wanted.name, wanted.name, "ACTIVE", None, wanted.first_host)
+        self.held[wanted.name] = Seen(
+            wanted.name, wanted.name, "ACTIVE", None, wanted.first_host, metadata=wanted.metadata
+        )
 
     def act(self, server_id: str, body: Any) -> None:
         [name] = body

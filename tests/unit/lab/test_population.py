@@ -26,6 +26,9 @@ def put(way: Put, boots_on: str = "") -> Wanted:
     return replace(PLAIN, put=way, boots_on=boots_on)
 
 
+UPLOAD = replace(put(Put.SNAPSHOT), metadata={SNAPSHOT_KEY: "90"})
+
+
 @pytest.mark.parametrize(
     ("wanted", "seen", "step"),
     [
@@ -51,6 +54,9 @@ def put(way: Put, boots_on: str = "") -> Wanted:
         (put(Put.SNAPSHOT), replace(ACTIVE, task="image_snapshot"), Next.WAIT),
         (put(Put.SNAPSHOT), replace(ACTIVE, task="image_uploading"), Next.DONE),
         (put(Put.SNAPSHOT), replace(ACTIVE, task="image_uploading", host="c02"), Next.WAIT),
+        (UPLOAD, replace(ACTIVE, task="image_uploading", metadata={SNAPSHOT_KEY: "90"}), Next.DONE),
+        (UPLOAD, replace(ACTIVE, task="image_uploading", metadata={SNAPSHOT_KEY: "600"}), Next.DELETE),
+        (UPLOAD, replace(ACTIVE, metadata={SNAPSHOT_KEY: "90", "owner's": "word"}), Next.PUT),
         (put(Put.MIGRATE, "c02"), replace(ACTIVE, host="c02"), Next.PUT),
         (put(Put.MIGRATE, "c02"), replace(ACTIVE, status="RESIZE", host="c02"), Next.WAIT),
         (put(Put.MIGRATE, "c02"), replace(ACTIVE, status="VERIFY_RESIZE"), Next.DONE),

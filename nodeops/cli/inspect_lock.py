@@ -5,10 +5,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from nodeops.cli.desk import Desk
+from nodeops.cli.host_run import Changes
 from nodeops.engine.record import RunRecord
 from nodeops.errors import ApiError, FailedError
 from nodeops.facts import Server
-from nodeops.outcome import StepResult, StepState
 from nodeops.plan import Plan, Step
 from nodeops.runbooks.inspect import LOCK, UNLOCK, WRITABLE, locked_by_run
 
@@ -37,36 +37,31 @@ class ServerLock:
     def _put_on(self, step: Step) -> None:
         """Nova replaces a lock that is there: it is looked at before, and again afterwards."""
         world = self.desk.world()
-        self.record.sending(step, 1, self.desk.now())
-        try:
+
+        def lock() -> None:
             before = world.server(step.subject_id)
             words = _objection(before, "" if before is None else locked_by_run(before))
             if not words:
                 world.lock(step.subject_id, self.record.reason)
                 words = _objection(world.server(step.subject_id), self.record.id)
-        except ApiError as error:
-            self._ended(step, StepState.UNKNOWN if error.ambiguous else StepState.FAILED, error.message)
-            raise
-        if words:
-            self._ended(step, StepState.FAILED, words)
-            raise FailedError(f"{_named(step)} {words}; nothing was opened", hint="Look again.")
-        self._ended(step, StepState.DONE, "")
+            if words:
+                raise FailedError(f"{_named(step)} {words}; nothing was opened", hint="Look again.")
+
+        self._changes.make(step, lock)
 
     def _take_off(self, step: Step, may_be_open: Callable[[], bool]) -> None:
         hint = f"nodeops inspect --clean {self.plan.host} takes the lock off when the disk is closed."
         if may_be_open():
             self.desk.err().print(f"{_named(step)} stays locked in Nova. {hint}", soft_wrap=True)
             return
-        self.record.sending(step, 1, self.desk.now())
         try:
-            take_off(self.desk, step.subject_id, self.record.id)
+            self._changes.make(step, lambda: take_off(self.desk, step.subject_id, self.record.id))
         except ApiError as error:
-            self._ended(step, StepState.FAILED, error.message)
             raise FailedError(f"{_named(step)} is left locked: {error.message}", hint=hint) from error
-        self._ended(step, StepState.DONE, "")
 
-    def _ended(self, step: Step, state: StepState, words: str) -> None:
-        self.record.ended(step, StepResult(step.id, step.subject_id, step.action, state, words, attempts=1))
+    @property
+    def _changes(self) -> Changes:
+        return Changes(self.record, self.desk.now)
 
 
 def take_off(desk: Desk, server_id: str, run: str) -> None:

@@ -16,9 +16,9 @@ from typing import Any
 
 from sqlalchemy import Integer, create_engine, event, insert, text
 
-from nodeops.facts import Attachment
 from nodeops.gather.audit import gather_audit
-from nodeops.leftovers import EVERYWHERE
+from nodeops.model.facts import Attachment
+from nodeops.model.leftovers import EVERYWHERE
 from nodeops.runbooks.audit import leftovers
 from tests.fake_world import FakeNova, FakeWorld
 from tests.services.clouds import RELEASES, Cloud, load, uuid

@@ -19,11 +19,11 @@ from nodeops.engine.journal import Journal, Who
 from nodeops.engine.signals import Stop
 from nodeops.errors import ApiError
 from nodeops.events import Event
+from nodeops.model.world import View, World
 from nodeops.outcome import StepState
 from nodeops.plan import Action as Done
 from nodeops.plan import Plan, Risk, ServerPlan, Step
 from nodeops.runbooks.options import MoveOptions
-from nodeops.world import View, World
 from tests.fake_world import FakeNova, FakeWorld
 
 BATCH = 200

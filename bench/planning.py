@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from nodeops.facts import (
+from nodeops.model.facts import (
     DrainFacts,
     Flavor,
     Host,

@@ -27,9 +27,9 @@ from nodeops.engine.executor import execute
 from nodeops.engine.journal import Journal, Who
 from nodeops.engine.signals import Stop
 from nodeops.events import Event
+from nodeops.model.records import BindingRewrite, HostRecords, NodeRecord, ServerRecord, ServerRewrite
 from nodeops.outcome import StepState
 from nodeops.plan import Action, Plan, Risk, ServerPlan, Step
-from nodeops.records import BindingRewrite, HostRecords, NodeRecord, ServerRecord, ServerRewrite
 from nodeops.runbooks.options import MoveOptions
 from tests.fake_world import FakeNova, FakeWorld
 from tests.services.clouds import RELEASES, Cloud, load, uuid

@@ -26,7 +26,7 @@ from nodeops.clients.logs import HostLogs
 from nodeops.clients.shell import Shell, login_of
 from nodeops.gather.trace import AT_ONCE, Asking, Named, gather_trace
 from nodeops.inventory import Inventory, load
-from nodeops.story import Story, tell
+from nodeops.model.story import Story, tell
 
 TARGET = 1.5
 OWN, OTHER, CHILD = (f"req-{digit * 8}-7d09-4327-8067-e4b8fd5a99ba" for digit in "abc")

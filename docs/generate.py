@@ -13,8 +13,8 @@ import typer
 from nodeops.cli.app import app
 from nodeops.cli.exit_codes import ENDINGS, error_classes
 from nodeops.errors import NodeopsError
-from nodeops.following import power_name
 from nodeops.inventory.variables import VARIABLES
+from nodeops.model.following import power_name
 from nodeops.runbooks.classes import CLASSES
 from nodeops.runbooks.leftovers import CLASSES as LEFTOVERS
 from nodeops.runbooks.mismatches import BY_STATES

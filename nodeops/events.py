@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from nodeops.facts import Progress
+from nodeops.model.facts import Progress
 from nodeops.outcome import StepResult
 from nodeops.plan import Step
 

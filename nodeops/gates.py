@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
+from nodeops.model.world import View
 from nodeops.plan import Step
-from nodeops.world import View
 
 
 class Gate(Protocol):

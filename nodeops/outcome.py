@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from nodeops.blackout import Blackout
+from nodeops.model.blackout import Blackout
 from nodeops.plan import Finding, Plan, StepId, Verdict
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nodeops.addresses import AddressPort, Asked, FixedIp, FloatingIp, Net
 from nodeops.errors import ApiError, ForbiddenError, UnknownServerError
-from nodeops.facts import Server
+from nodeops.model.addresses import AddressPort, Asked, FixedIp, FloatingIp, Net
+from nodeops.model.facts import Server
 from tests.fake_clock import EPOCH
 from tests.fake_nova import FakeNova
 from tests.fake_world import Crash

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from nodeops.facts import AttachedVolume, Attachment, Server, Volume
+from nodeops.model.facts import AttachedVolume, Attachment, Server, Volume
 from tests.fake_refusal import refuse
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nodeops.errors import ConfigurationError, RecordsChangedError
-from nodeops.facts import Migration, Port, PowerState, Server
-from nodeops.records import (
+from nodeops.model.facts import Migration, Port, PowerState, Server
+from nodeops.model.records import (
     AttachmentRewrite,
     BindingRecord,
     BindingRewrite,

@@ -8,7 +8,7 @@ is `done` last. The source keeps its allocation and its guests until its nova-co
 
 from dataclasses import replace
 
-from nodeops.facts import Explanation, Host, PowerState, Server
+from nodeops.model.facts import Explanation, Host, PowerState, Server
 from tests.fake_nova import FakeNova
 from tests.fake_placement import shape
 from tests.fake_refusal import refuse

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from nodeops.cli.main import Signalled
-from nodeops.inspecting import Digest, Disk, Entry, Guest, Look, Part, Wanted
+from nodeops.model.inspecting import Digest, Disk, Entry, Guest, Look, Part, Wanted
 
 CONTENT = b"one line\n" * 1000
 RUNNING = Guest("running", "", "1", saved=False, disks=(), ways=("nbd",))

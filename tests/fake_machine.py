@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from nodeops.errors import ApiError, SshError, SshReason
 from nodeops.inventory.variables import ServiceManager
-from nodeops.machine import (
+from nodeops.model.machine import (
     Boot,
     Bus,
     Condition,

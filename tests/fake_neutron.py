@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from nodeops.facts import NetworkAgent, Port, PortBinding, Server
+from nodeops.model.facts import NetworkAgent, Port, PortBinding, Server
 from tests.fake_refusal import refuse
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from nodeops.facts import Explanation, Fault, Flavor, Host, Migration, PowerState, Server
+from nodeops.model.facts import Explanation, Fault, Flavor, Host, Migration, PowerState, Server
 from tests.fake_cinder import FakeCinder
 from tests.fake_clock import FakeClock
 from tests.fake_neutron import FakeNeutron

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nodeops.facts import Allocation, Server
+from nodeops.model.facts import Allocation, Server
 from tests.fake_refusal import refuse
 
 if TYPE_CHECKING:

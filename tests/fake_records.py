@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nodeops.errors import ApiError
-from nodeops.facts import Host, Migration, Server
-from nodeops.states import Deed, Domain
+from nodeops.model.facts import Host, Migration, Server
+from nodeops.model.states import Deed, Domain
 from tests.fake_nova import FakeNova
 
 

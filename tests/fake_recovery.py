@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, field, replace
 
-from nodeops.facts import Explanation, NetworkAgent, PowerState, Resource
 from nodeops.inventory.variables import ServiceManager
-from nodeops.machine import Boot, Bus, Condition, Libvirt, Service, ServiceState, Space
-from nodeops.readiness import ReadinessFacts
-from nodeops.recovering import Asked
-from nodeops.senses import Heard
-from nodeops.states import Domain
-from nodeops.tracing import Found, LogLine, Wanted
+from nodeops.model.facts import Explanation, NetworkAgent, PowerState, Resource
+from nodeops.model.machine import Boot, Bus, Condition, Libvirt, Service, ServiceState, Space
+from nodeops.model.readiness import ReadinessFacts
+from nodeops.model.recovering import Asked
+from nodeops.model.senses import Heard
+from nodeops.model.states import Domain
+from nodeops.model.tracing import Found, LogLine, Wanted
 from tests.fake_nova import FakeNova
 from tests.fake_world import FakeWorld
 

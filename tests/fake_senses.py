@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from nodeops.errors import ApiError
-from nodeops.senses import Guests, Heard, HookWord, Power, PowerAction, PowerReading
+from nodeops.model.senses import Guests, Heard, HookWord, Power, PowerAction, PowerReading
 
 SILENT = Heard(answered=False, words="no answer")
 

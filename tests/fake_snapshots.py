@@ -7,10 +7,10 @@ from enum import StrEnum
 from typing import Any
 
 from nodeops.errors import UnknownServerError
-from nodeops.facts import Server
-from nodeops.following import Sighting
-from nodeops.snapshots import AgentReading, Image, SnapshotState, Subject
-from nodeops.tracing import Found, LogLine, Wanted
+from nodeops.model.facts import Server
+from nodeops.model.following import Sighting
+from nodeops.model.snapshots import AgentReading, Image, SnapshotState, Subject
+from nodeops.model.tracing import Found, LogLine, Wanted
 from tests.fake_clock import EPOCH
 from tests.fake_nova import FakeNova
 from tests.fake_refusal import refuse

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nodeops.errors import UnknownServerError
-from nodeops.facts import Server
-from nodeops.following import ImageProgress, Sighting
+from nodeops.model.facts import Server
+from nodeops.model.following import ImageProgress, Sighting
 from tests.fake_nova import FakeNova
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nodeops.facts import PowerState
+from nodeops.model.facts import PowerState
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from nodeops.errors import ApiError, UnknownServerError
-from nodeops.facts import Migration
-from nodeops.tracing import Found, LogLine, Person, RequestEvent, RequestRecord, Wanted
+from nodeops.model.facts import Migration
+from nodeops.model.tracing import Found, LogLine, Person, RequestEvent, RequestRecord, Wanted
 
 OWN = "req-2f922cba-7d09-4327-8067-e4b8fd5a99ba"
 CHILD = "req-9c1216fa-cd20-4ee5-b537-79993b2c521d"

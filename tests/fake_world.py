@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 from nodeops.clients.no_records import NoRecords
-from nodeops.facts import (
+from nodeops.model.facts import (
     Aggregate,
     Allocation,
     AttachedVolume,
@@ -34,7 +34,7 @@ from nodeops.facts import (
     ServerGroup,
     Volume,
 )
-from nodeops.records import Records
+from nodeops.model.records import Records
 from tests import fake_evacuation
 from tests.fake_clock import FakeClock
 from tests.fake_faults import Call, Crash, FaultKind, fail

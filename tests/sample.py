@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from nodeops.events import Event, Noted, RunStarted, StepEnded, StepSent, Ticked
-from nodeops.facts import Progress
+from nodeops.model.facts import Progress
 from nodeops.outcome import Outcome, ServerResult, StepResult, StepState
 from nodeops.plan import Action, Finding, Level, Plan, Refusal, Risk, ServerPlan, Step, TargetLoad, Verdict
 

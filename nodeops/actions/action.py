@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from nodeops.errors import ApiError
+from nodeops.model.world import View, World
 from nodeops.plan import Step, Verdict
-from nodeops.world import View, World
 
 SETTLE_SECONDS = 15.0
 """How long a request that was not answered may take to show an effect.

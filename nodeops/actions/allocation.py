@@ -16,9 +16,9 @@ from http import HTTPStatus
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.subject import answer_refused, left_alone
 from nodeops.errors import ApiError
-from nodeops.facts import Allocation
+from nodeops.model.facts import Allocation
+from nodeops.model.world import View, World
 from nodeops.plan import Step
-from nodeops.world import View, World
 
 NO_ROOM = "unable to allocate inventory"
 """Of a 409 that no further try helps (`placement/handlers/allocation.py`)."""

@@ -27,9 +27,9 @@ from nodeops.actions.kinds import CloudAction
 from nodeops.actions.rewrite_records import before_of
 from nodeops.actions.subject import GONE, left_alone
 from nodeops.errors import RecordsChangedError
+from nodeops.model.records import AttachmentRewrite
+from nodeops.model.world import View, World
 from nodeops.plan import Step
-from nodeops.records import AttachmentRewrite
-from nodeops.world import View, World
 
 ATTACHED = "attached"
 

@@ -20,9 +20,9 @@ from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.allocation import ready_or_failed
 from nodeops.actions.kinds import CloudAction
 from nodeops.actions.subject import left_alone
-from nodeops.facts import Port
+from nodeops.model.facts import Port
+from nodeops.model.world import View, World
 from nodeops.plan import Step
-from nodeops.world import View, World
 
 UNBOUND = frozenset({"unbound", "binding_failed"})
 """The vif_type of a port that no host has."""

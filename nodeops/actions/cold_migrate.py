@@ -31,9 +31,9 @@ from nodeops.actions.subject import (
     running,
     target_was_refused,
 )
-from nodeops.facts import Server
+from nodeops.model.facts import Server
+from nodeops.model.world import View, World
 from nodeops.plan import Step
-from nodeops.world import View, World
 
 COLD = frozenset({"migration", "resize"})
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.kinds import MachineAction
 from nodeops.errors import ApiError, SshError, SshReason
-from nodeops.machine import Machine, Service, ServiceState
+from nodeops.model.machine import Machine, Service, ServiceState
+from nodeops.model.world import View, World
 from nodeops.plan import Step
-from nodeops.world import View, World
 
 HOPELESS = frozenset(
     {SshReason.HOST_KEY_CHANGED, SshReason.HOST_KEY_UNKNOWN, SshReason.AUTHENTICATION, SshReason.SUDO}

@@ -29,9 +29,9 @@ from nodeops.actions.subject import (
     newest,
     running,
 )
-from nodeops.facts import Server
+from nodeops.model.facts import Server
+from nodeops.model.world import View, World
 from nodeops.plan import Step
-from nodeops.world import View, World
 
 SUSPECT_SECONDS = 10.0
 """After this long the migration's record is asked how the confirmation stands."""

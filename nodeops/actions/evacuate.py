@@ -38,9 +38,9 @@ from nodeops.actions.subject import (
     running,
 )
 from nodeops.errors import ApiError
-from nodeops.facts import Migration, Server
+from nodeops.model.facts import Migration, Server
+from nodeops.model.world import View, World
 from nodeops.plan import Step, Verdict
-from nodeops.world import View, World
 
 EVACUATION = frozenset({"evacuation"})
 REBUILDING = frozenset({"rebuilding", "rebuild_block_device_mapping", "rebuild_spawning"})

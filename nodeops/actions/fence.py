@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from nodeops.actions.action import Look, Sent, State
 from nodeops.errors import ApiError
+from nodeops.model.senses import Power, PowerAction, PowerSwitch
+from nodeops.model.world import View, World
 from nodeops.plan import Step
-from nodeops.senses import Power, PowerAction, PowerSwitch
-from nodeops.world import View, World
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.kinds import CloudAction
 from nodeops.actions.subject import unanswered
+from nodeops.model.world import View, World
 from nodeops.plan import Step
-from nodeops.world import View, World
 
 
 @dataclass(frozen=True, slots=True)

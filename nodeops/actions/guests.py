@@ -20,10 +20,10 @@ from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.kinds import CloudAction, Waiting
 from nodeops.actions.reboot import REBOOTABLE, REBOOTING
 from nodeops.actions.subject import GONE, busy, explained, left_alone, unanswered
-from nodeops.facts import PowerState, Server
+from nodeops.model.facts import PowerState, Server
+from nodeops.model.recovering import GuestSight, Probe, Sign
+from nodeops.model.world import View, World
 from nodeops.plan import Step
-from nodeops.recovering import GuestSight, Probe, Sign
-from nodeops.world import View, World
 
 
 @dataclass(frozen=True, slots=True)

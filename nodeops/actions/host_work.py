@@ -19,10 +19,10 @@ from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.compute_service import unreachable
 from nodeops.actions.kinds import MachineAction
 from nodeops.errors import ApiError, SshError
-from nodeops.machine import Machine, Work, WorkReport, WorkState
+from nodeops.model.machine import Machine, Work, WorkReport, WorkState
+from nodeops.model.senses import PowerAction, PowerSwitch
+from nodeops.model.world import View, World
 from nodeops.plan import Step, Verdict
-from nodeops.senses import PowerAction, PowerSwitch
-from nodeops.world import View, World
 
 MOST_WORDS = 160
 

@@ -7,8 +7,8 @@ from typing import Generic, TypeVar
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.subject import answer_refused, of_database
 from nodeops.errors import ApiError
+from nodeops.model.world import View, World
 from nodeops.plan import Step
-from nodeops.world import View, World
 
 Found = TypeVar("Found")
 

@@ -22,9 +22,9 @@ from nodeops.actions.bind_ports import UNBOUND
 from nodeops.actions.kinds import CloudAction
 from nodeops.actions.subject import GONE, answer_refused, busy, left_alone
 from nodeops.errors import ApiError
-from nodeops.facts import Allocation, Port
+from nodeops.model.facts import Allocation, Port
+from nodeops.model.world import View, World
 from nodeops.plan import Step
-from nodeops.world import View, World
 
 
 @dataclass(frozen=True, slots=True)

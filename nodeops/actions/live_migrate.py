@@ -38,9 +38,9 @@ from nodeops.actions.subject import (
     running,
     target_was_refused,
 )
-from nodeops.facts import Migration, Server
+from nodeops.model.facts import Migration, Server
+from nodeops.model.world import View, World
 from nodeops.plan import Step, Verdict
-from nodeops.world import View, World
 
 LIVE = frozenset({"live-migration"})
 MIGRATING = "migrating"

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.kinds import CloudAction
 from nodeops.actions.subject import GONE, because, busy, explained, left_alone, unanswered
-from nodeops.facts import PowerState, Server
+from nodeops.model.facts import PowerState, Server
+from nodeops.model.world import View, World
 from nodeops.plan import Step
-from nodeops.world import View, World
 
 REBOOTABLE = frozenset({"active", "stopped", "paused", "suspended", "error"})
 """`nova/compute/vm_states.py`, `ALLOW_HARD_REBOOT`."""

@@ -19,9 +19,9 @@ from nodeops.actions.allocation import ready_or_failed
 from nodeops.actions.kinds import RowAction
 from nodeops.actions.rewrite_records import by_near, images_of
 from nodeops.actions.subject import GONE, left_alone
+from nodeops.model.records import BindingRecord, BindingRewrite, BindingStatus, ServerRecord
+from nodeops.model.world import View, World
 from nodeops.plan import Step
-from nodeops.records import BindingRecord, BindingRewrite, BindingStatus, ServerRecord
-from nodeops.world import View, World
 
 UNCHANGED = "its bindings are unchanged"
 Records: TypeAlias = Mapping[str, ServerRecord]

@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from nodeops import undo_file
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.allocation import ready_or_failed
 from nodeops.actions.kinds import RowAction
 from nodeops.actions.subject import GONE, left_alone
 from nodeops.errors import ConfigurationError, RecordsChangedError
+from nodeops.model import undo_file
+from nodeops.model.records import Images, ServerRecord, ServerRewrite, TombstoneRecord
+from nodeops.model.world import View, World
 from nodeops.plan import Step
-from nodeops.records import Images, ServerRecord, ServerRewrite, TombstoneRecord
-from nodeops.world import View, World
 
 COMPARED = ("host", "node", "vm_state", "task_state", "updated_at")
 """Columns of `expected` that a `ServerRecord` shows."""

@@ -16,14 +16,14 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, cast
 
-from nodeops import undo_file
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.kinds import MachineAction
 from nodeops.actions.subject import left_alone
 from nodeops.errors import ApiError, ConfigurationError
+from nodeops.model import undo_file
+from nodeops.model.undo_file import Before, UndoFile
+from nodeops.model.world import View, World
 from nodeops.plan import Step
-from nodeops.undo_file import Before, UndoFile
-from nodeops.world import View, World
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.kinds import CloudAction
 from nodeops.actions.subject import DELETING, GONE, NEVER_ARRIVED, left_alone
-from nodeops.facts import Server
+from nodeops.model.facts import Server
+from nodeops.model.world import View, World
 from nodeops.plan import Step
-from nodeops.world import View, World
 
 
 def changed(server: Server, step: Step) -> str:

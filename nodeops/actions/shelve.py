@@ -15,8 +15,8 @@ from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.kinds import CloudAction
 from nodeops.actions.power import ChangeState
 from nodeops.actions.subject import GONE, because, busy, explained, left_alone, target_was_refused, unanswered
+from nodeops.model.world import View, World
 from nodeops.plan import Step
-from nodeops.world import View, World
 
 SHELVED = frozenset({"shelved", "shelved_offloaded"})
 

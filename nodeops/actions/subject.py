@@ -4,9 +4,9 @@ from http import HTTPStatus
 
 from nodeops.actions.action import Look, Sent, State
 from nodeops.errors import ApiError, DatabaseError, RecordsChangedError
-from nodeops.facts import Explanation, Migration, PowerState, Server
+from nodeops.model.facts import Explanation, Migration, PowerState, Server
+from nodeops.model.world import View
 from nodeops.plan import Step
-from nodeops.world import View
 
 DELETING = frozenset({"deleting", "soft-deleting"})
 """`nova/compute/task_states.py`."""

@@ -19,9 +19,9 @@ from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.allocation import ready_or_failed
 from nodeops.actions.kinds import CloudAction
 from nodeops.actions.subject import GONE, busy, left_alone
-from nodeops.facts import AttachedVolume, Attachment, PowerState, Server
+from nodeops.model.facts import AttachedVolume, Attachment, PowerState, Server
+from nodeops.model.world import View, World
 from nodeops.plan import Step
-from nodeops.world import View, World
 
 ATTACHED = "attached"
 DETACHING = "detaching"

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.kinds import Waiting
 from nodeops.actions.subject import DELETING
+from nodeops.model.world import View
 from nodeops.plan import Step
-from nodeops.world import View
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.compute_service import unreachable
 from nodeops.actions.kinds import MachineAction, Waiting
 from nodeops.errors import ApiError, SshError
-from nodeops.machine import MachineView
+from nodeops.model.machine import MachineView
+from nodeops.model.readiness import Check, passes
+from nodeops.model.world import View, World
 from nodeops.plan import Step
-from nodeops.readiness import Check, passes
-from nodeops.world import View, World
 
 NAMES = 3
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from nodeops.addresses import KEPT_FROM, KEPT_NAME, KEPT_OWNER, AddressPort
 from nodeops.cli import showing
 from nodeops.cli.address_run import Change, Errand, as_json, busy, checked_address, is_address, one_port
 from nodeops.cli.output import Format, document, text
@@ -19,7 +18,8 @@ from nodeops.errors import (
     RefusedError,
     TimedOutError,
 )
-from nodeops.facts import Server
+from nodeops.model.addresses import KEPT_FROM, KEPT_NAME, KEPT_OWNER, AddressPort
+from nodeops.model.facts import Server
 from nodeops.plan import Risk
 from nodeops.report.address_view import port_document, ports_markdown, ports_table
 from nodeops.report.figures import count

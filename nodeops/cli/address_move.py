@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from nodeops.addresses import (
+from nodeops.cli.address_run import AddressRun, Change, Errand, as_json, busy, is_address, one_port
+from nodeops.engine.journal import RunInfo
+from nodeops.errors import ApiError, FailedError, OutcomeUnknownError, RefusedError
+from nodeops.model.addresses import (
     KEPT_FROM,
     KEPT_NAME,
     KEPT_OWNER,
@@ -15,10 +18,7 @@ from nodeops.addresses import (
     image_of,
     port_of,
 )
-from nodeops.cli.address_run import AddressRun, Change, Errand, as_json, busy, is_address, one_port
-from nodeops.engine.journal import RunInfo
-from nodeops.errors import ApiError, FailedError, OutcomeUnknownError, RefusedError
-from nodeops.facts import Server
+from nodeops.model.facts import Server
 from nodeops.plan import Plan, Risk
 
 RUNBOOK = "address-move"

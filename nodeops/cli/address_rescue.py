@@ -8,10 +8,10 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from nodeops.addresses import TRIAL, AddressPort, Net
 from nodeops.cli.address_run import AddressRun, Change, Errand, checked_address
 from nodeops.engine.signals import Stop
 from nodeops.errors import ApiError, FailedError, ForbiddenError, InterruptedRunError, RefusedError
+from nodeops.model.addresses import TRIAL, AddressPort, Net
 from nodeops.plan import Risk
 
 ASK, TRY, CLEAN = "ask-for-address", "try-for-address", "delete-trial-ports"

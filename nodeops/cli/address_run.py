@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, TypeVar
 
-from nodeops.addresses import AddressPort, AddressWorld, made_by_nova
 from nodeops.cli import ask, refusal
 from nodeops.cli.desk import Desk
 from nodeops.cli.host_run import Changes
@@ -18,13 +17,14 @@ from nodeops.engine.clock import Clock
 from nodeops.engine.journal import RunInfo, Who
 from nodeops.engine.record import RunRecord
 from nodeops.errors import ApiError, GoneError, NodeopsError, OutcomeUnknownError, UsageError
-from nodeops.facts import Server
+from nodeops.model.addresses import AddressPort, AddressWorld, made_by_nova
+from nodeops.model.facts import Server
+from nodeops.model.states import moment
 from nodeops.outcome import Outcome
 from nodeops.plan import Json, Plan, Risk, Step
 from nodeops.report.address_view import PortLine, port_document, ports_markdown, ports_table
 from nodeops.report.console import line
 from nodeops.runbooks.options import cloud_key
-from nodeops.states import moment
 
 Value = TypeVar("Value")
 PAUSE = 0.5

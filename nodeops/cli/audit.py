@@ -8,7 +8,7 @@ from nodeops.cli import options as o
 from nodeops.cli.bundle import bundled
 from nodeops.cli.complete import complete_host
 from nodeops.errors import UsageError
-from nodeops.leftovers import EVERYWHERE
+from nodeops.model.leftovers import EVERYWHERE
 
 HELP = """Left-overs of moves, on a host or in the whole cloud.
 

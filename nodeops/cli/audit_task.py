@@ -9,7 +9,7 @@ from nodeops.cli.task import Task, looked_again
 from nodeops.engine.journal import RunInfo
 from nodeops.errors import FindingsError, NodeopsError
 from nodeops.gather.audit import gather_audit
-from nodeops.leftovers import EVERYWHERE, AuditFacts
+from nodeops.model.leftovers import EVERYWHERE, AuditFacts
 from nodeops.outcome import Outcome, ServerResult, StepResult
 from nodeops.plan import Finding, Level, Plan, Verdict
 from nodeops.report.figures import count

@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from nodeops import config
-from nodeops.blackout import Way
 from nodeops.cli.globals import Globals
 from nodeops.inventory import Inventory
 from nodeops.log import conceal, debug_log
+from nodeops.model.blackout import Way
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from nodeops.engine.clock import Clock
     from nodeops.engine.journal import Journal
     from nodeops.engine.signals import Stop
-    from nodeops.facts import Server
     from nodeops.gather.inquest import Patience
-    from nodeops.machine import Machine
-    from nodeops.probing import Probe
-    from nodeops.senses import PowerSwitch, Senses
-    from nodeops.tracing import Logs
-    from nodeops.world import World
+    from nodeops.model.facts import Server
+    from nodeops.model.machine import Machine
+    from nodeops.model.probing import Probe
+    from nodeops.model.senses import PowerSwitch, Senses
+    from nodeops.model.tracing import Logs
+    from nodeops.model.world import World
 
 SECRETS = frozenset({"password", "passcode", "token", "application_credential_secret"})
 

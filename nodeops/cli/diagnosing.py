@@ -6,10 +6,10 @@ from dataclasses import replace
 from nodeops.cli.desk import Desk
 from nodeops.errors import NodeopsError
 from nodeops.gather.trace import Asking, Named, gather_trace
+from nodeops.model.story import tell
+from nodeops.model.tracing import Found, LogLine, RequestRecord, TraceFacts, Wanted
 from nodeops.outcome import Outcome, ServerResult
 from nodeops.report.figures import count
-from nodeops.story import tell
-from nodeops.tracing import Found, LogLine, RequestRecord, TraceFacts, Wanted
 
 CONNECT_SECONDS = 4.0
 SEARCH_SECONDS = 12.0

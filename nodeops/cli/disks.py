@@ -9,7 +9,7 @@ from nodeops.cli import options as o
 from nodeops.cli import units
 from nodeops.cli.bundle import bundled
 from nodeops.errors import UsageError
-from nodeops.instance_files import DAY
+from nodeops.model.instance_files import DAY
 
 HELP = """What lies in a host's instances path, and whose it is.
 

@@ -14,9 +14,9 @@ from nodeops.clients.on_host import OnHost
 from nodeops.clients.shell import Shell, on_each
 from nodeops.clients.state_records import NovaRecords
 from nodeops.errors import ApiError, FailedError, FindingsError, NodeopsError, PartlyDoneError, SshError
-from nodeops.facts import Server, Storage
 from nodeops.gather import find_host
-from nodeops.instance_files import InstanceFiles, Survey, Use
+from nodeops.model.facts import Server, Storage
+from nodeops.model.instance_files import InstanceFiles, Survey, Use
 from nodeops.plan import Plan
 from nodeops.report.figures import count, size
 from nodeops.runbooks.disks import SERVER, DisksFacts, DisksOptions, Item, plan_clean

@@ -18,7 +18,7 @@ from nodeops.cli.showing import Shown, show
 from nodeops.clients.shell import Shell
 from nodeops.errors import FailedError, HostTroubleError, PartlyDoneError, RefusedError, UsageError
 from nodeops.gather import find_host
-from nodeops.instance_files import InstanceFiles, SalvageFile, SalvageList, Survey
+from nodeops.model.instance_files import InstanceFiles, SalvageFile, SalvageList, Survey
 from nodeops.plan import Plan, Risk, Step
 from nodeops.report.figures import count, size
 from nodeops.runbooks.disks import SERVER

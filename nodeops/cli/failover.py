@@ -10,7 +10,7 @@ import typer
 from nodeops.cli import options as o
 from nodeops.cli.bundle import bundled
 from nodeops.errors import UsageError
-from nodeops.rewriting import Bindings
+from nodeops.model.rewriting import Bindings
 from nodeops.runbooks.options import MoveOptions
 from nodeops.runbooks.priority import Priority
 

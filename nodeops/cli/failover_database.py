@@ -15,16 +15,16 @@ from nodeops.engine.journal import RunInfo
 from nodeops.errors import UsageError
 from nodeops.gather import find_host
 from nodeops.gather.rewrite import gather_rewrite, gather_rewrite_evidence
+from nodeops.model.records import BindingRewrite, ServerRewrite
+from nodeops.model.rewriting import RewriteFacts
+from nodeops.model.world import View
 from nodeops.outcome import Outcome, ServerResult, StepResult
 from nodeops.plan import Action, Finding, Plan, Step, StepId, Verdict
-from nodeops.records import BindingRewrite, ServerRewrite
 from nodeops.report.figures import count
-from nodeops.rewriting import RewriteFacts
 from nodeops.runbooks.options import MoveOptions
 from nodeops.runbooks.rewrite import plan_rewrite
 from nodeops.runbooks.rewrite_scene import RewriteOptions, rewrite_options
 from nodeops.runbooks.rewrite_verify import judge_rewrite
-from nodeops.world import View
 
 NEVER_YES = "records are rewritten, and --yes is not enough"
 

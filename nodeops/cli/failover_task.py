@@ -10,9 +10,9 @@ from nodeops.cli.inquiring import inquire
 from nodeops.cli.task import Task
 from nodeops.cli.tasks import host_settings, steps_sent
 from nodeops.engine.journal import RunInfo
-from nodeops.facts import FailoverFacts
 from nodeops.gather import find_host, gather_evidence
 from nodeops.gather.failover import gather_failover
+from nodeops.model.facts import FailoverFacts
 from nodeops.outcome import Outcome, ServerResult, StepResult
 from nodeops.plan import Action, Finding, Level, Plan, Step, Verdict
 from nodeops.report.figures import count

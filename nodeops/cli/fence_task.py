@@ -13,8 +13,8 @@ from nodeops.cli.task import Task
 from nodeops.engine.journal import RunInfo
 from nodeops.engine.signals import Stop
 from nodeops.errors import ConfigurationError
-from nodeops.facts import Inquest, Life, Server
 from nodeops.gather import find_host
+from nodeops.model.facts import Inquest, Life, Server
 from nodeops.outcome import Outcome, ServerResult, StepResult
 from nodeops.plan import Finding, Plan
 from nodeops.runbooks.fence import judge_fence, plan_fence

@@ -3,7 +3,7 @@
 from nodeops.cli.desk import Desk
 from nodeops.engine.signals import Stop
 from nodeops.gather.guests import Guests
-from nodeops.recovering import Past
+from nodeops.model.recovering import Past
 
 
 def nova_past(desk: Desk) -> Past:

@@ -30,7 +30,7 @@ from nodeops.errors import (
 )
 from nodeops.events import Event, Noted, StepEnded
 from nodeops.gates import GATES
-from nodeops.machine import Condition, Machine
+from nodeops.model.machine import Condition, Machine
 from nodeops.outcome import Outcome, StepResult, StepState
 from nodeops.plan import Level, Plan
 from nodeops.report.console import line

@@ -4,12 +4,12 @@ from nodeops.cli.desk import Desk
 from nodeops.cli.output import Format
 from nodeops.cli.showing import Shown, show
 from nodeops.errors import CannotTellError, HostLivesError, NodeopsError
-from nodeops.facts import Inquest, Life
 from nodeops.gather.inquest import gather_clues
+from nodeops.model.facts import Inquest, Life
+from nodeops.model.senses import SOURCES
 from nodeops.report.inquest_view import inquest_document, inquest_lines, inquest_markdown
 from nodeops.runbooks.inquest import conclude, next_command
 from nodeops.runbooks.signs import read_signs
-from nodeops.senses import SOURCES
 
 
 def inquire(desk: Desk, host: str, *, quiet: bool = False) -> Inquest:

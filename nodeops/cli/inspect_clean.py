@@ -12,9 +12,9 @@ from nodeops.cli.showing import Shown, show
 from nodeops.clients.shell import Shell
 from nodeops.engine.journal import Who
 from nodeops.errors import FailedError, HostBusyError
-from nodeops.facts import Server
 from nodeops.gather import find_host
-from nodeops.inspecting import SILENCE_SECONDS, DiskLooker, Look
+from nodeops.model.facts import Server
+from nodeops.model.inspecting import SILENCE_SECONDS, DiskLooker, Look
 from nodeops.outcome import Outcome, StepResult, StepState
 from nodeops.plan import Plan, Risk, Step
 from nodeops.runbooks.inspect import CLOSE, RUNBOOK, locked_by_run, unlock_step

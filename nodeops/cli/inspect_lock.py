@@ -8,7 +8,7 @@ from nodeops.cli.desk import Desk
 from nodeops.cli.host_run import Changes
 from nodeops.engine.record import RunRecord
 from nodeops.errors import ApiError, FailedError
-from nodeops.facts import Server
+from nodeops.model.facts import Server
 from nodeops.plan import Plan, Step
 from nodeops.runbooks.inspect import LOCK, UNLOCK, WRITABLE, locked_by_run
 

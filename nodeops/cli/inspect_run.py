@@ -42,8 +42,8 @@ from nodeops.errors import (
     OutcomeUnknownError,
     UsageError,
 )
-from nodeops.facts import Server
-from nodeops.inspecting import BEAT_SECONDS, DiskLooker, Look, Wanted
+from nodeops.model.facts import Server
+from nodeops.model.inspecting import BEAT_SECONDS, DiskLooker, Look, Wanted
 from nodeops.outcome import Outcome, StepResult, StepState
 from nodeops.plan import Plan, Step
 from nodeops.runbooks.inspect import (

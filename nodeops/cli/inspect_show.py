@@ -14,7 +14,7 @@ from nodeops.cli.desk import Desk
 from nodeops.cli.options import Manner
 from nodeops.cli.output import Format
 from nodeops.cli.showing import Shown, show
-from nodeops.inspecting import Entry, Look, Part
+from nodeops.model.inspecting import Entry, Look, Part
 from nodeops.plan import Plan
 from nodeops.report.console import line
 from nodeops.report.figures import size

@@ -6,8 +6,8 @@ from typing import Any
 from nodeops.cli.desk import Desk
 from nodeops.cli.output import Format
 from nodeops.cli.showing import Shown, show
-from nodeops.facts import Host, Server
 from nodeops.gather import find_host
+from nodeops.model.facts import Host, Server
 from nodeops.report.console import line
 from nodeops.report.figures import count
 from nodeops.report.status_view import (

@@ -7,7 +7,7 @@ from nodeops.cli.desk import Desk
 from nodeops.cli.output import Format
 from nodeops.cli.showing import Shown, show
 from nodeops.errors import ApiError, FindingsError, NodeopsError
-from nodeops.leftovers import EVERYWHERE, AuditFacts
+from nodeops.model.leftovers import EVERYWHERE, AuditFacts
 from nodeops.report.audit_view import AuditReport, LeftoverLine, audit_document, audit_lines, audit_markdown
 from nodeops.report.figures import count
 from nodeops.runbooks.audit import Leftover, leftovers

@@ -5,7 +5,8 @@ from nodeops.cli.output import Format
 from nodeops.cli.showing import Shown, show
 from nodeops.cli.states_task import Sources
 from nodeops.errors import FindingsError
-from nodeops.following import power_name
+from nodeops.model.following import power_name
+from nodeops.model.states import StatesFacts
 from nodeops.report.figures import count
 from nodeops.report.states_view import (
     MismatchLine,
@@ -16,7 +17,6 @@ from nodeops.report.states_view import (
 )
 from nodeops.runbooks.contradictions import Mismatch, contradictions
 from nodeops.runbooks.mend_states import StatesOptions
-from nodeops.states import StatesFacts
 
 
 def show_states(

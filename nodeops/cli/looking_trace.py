@@ -21,10 +21,10 @@ from nodeops.errors import (
     UsageError,
 )
 from nodeops.gather.trace import Asking, Named, gather_trace
-from nodeops.log_lines import REQUEST
+from nodeops.model.log_lines import REQUEST
+from nodeops.model.story import Story, tell
+from nodeops.model.tracing import Logs, RequestRecords, TraceFacts
 from nodeops.report.trace_view import story_document, story_lines
-from nodeops.story import Story, tell
-from nodeops.tracing import Logs, RequestRecords, TraceFacts
 
 NEWEST = 10
 """Requests of a server among which the last that failed is looked for."""

@@ -12,7 +12,7 @@ from nodeops.cli.ready import Accept, accepted
 from nodeops.errors import UsageError
 
 if TYPE_CHECKING:
-    from nodeops.maintaining import Manners, Task
+    from nodeops.model.maintaining import Manners, Task
 
 HELP = """Carry a host through a whole maintenance window.
 
@@ -158,7 +158,7 @@ def _task(work: Work, argv: tuple[str, ...], *, finish: bool) -> "Task":
 
 
 def _manners(work: Work, around: Around) -> "Manners":
-    from nodeops.maintaining import Manners, Times
+    from nodeops.model.maintaining import Manners, Times
 
     times = Times(
         work=units.duration(work.work_time, option="--work-time"),

@@ -28,19 +28,20 @@ from nodeops.errors import (
     UsageError,
     WindowOpenError,
 )
-from nodeops.facts import DrainFacts, Moved
 from nodeops.gather import find_host, gather_drain, gather_evidence, gather_return
 from nodeops.gather.readiness import before_of, gather_readiness
 from nodeops.inventory import Place
 from nodeops.log import redact
-from nodeops.machine import Before, Condition
-from nodeops.maintaining import MaintainFacts, Reset
-from nodeops.maintaining import Task as HostTask
+from nodeops.model.facts import DrainFacts, Moved
+from nodeops.model.machine import Before, Condition
+from nodeops.model.maintaining import MaintainFacts, Reset
+from nodeops.model.maintaining import Task as HostTask
+from nodeops.model.probing import Probe
+from nodeops.model.readiness import Check
+from nodeops.model.world import View
 from nodeops.outcome import Outcome, ServerResult, StepResult, StepState
 from nodeops.plan import Action as ServerAction
 from nodeops.plan import Finding, Json, Level, Plan, Step, Verdict
-from nodeops.probing import Probe
-from nodeops.readiness import Check
 from nodeops.report.figures import count
 from nodeops.runbooks.drain import replace_target
 from nodeops.runbooks.maintain import (
@@ -53,7 +54,6 @@ from nodeops.runbooks.maintain import (
 from nodeops.runbooks.maintain_verify import judge_window, parts_of, window_failure
 from nodeops.runbooks.options import MoveOptions, cloud_key
 from nodeops.runbooks.verify import judge
-from nodeops.world import View
 
 ENDED = frozenset({StepState.DONE, StepState.SKIPPED})
 OPEN = frozenset({StepState.SENT, StepState.UNKNOWN})

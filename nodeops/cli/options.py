@@ -9,11 +9,11 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from nodeops.blackout import Way
 from nodeops.cli import units
 from nodeops.cli.complete import complete_class, complete_host, complete_server
 from nodeops.cli.output import Format
 from nodeops.errors import UsageError
+from nodeops.model.blackout import Way
 from nodeops.plan import Risk
 from nodeops.runbooks.options import MoveOptions, OnStuck
 

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from nodeops.actions.registry import ACTIONS
-from nodeops.blackout import Blackout
 from nodeops.cli.desk import Desk
 from nodeops.cli.diagnosing import diagnosed
 from nodeops.cli.exit_codes import exit_code
@@ -32,6 +31,7 @@ from nodeops.errors import (
 from nodeops.events import Event, Listener
 from nodeops.gates import GATES
 from nodeops.log import redact
+from nodeops.model.blackout import Blackout
 from nodeops.outcome import Outcome, ServerResult, StepResult, StepState
 from nodeops.plan import Finding, Level, Plan, Verdict
 

@@ -7,8 +7,8 @@ from typing import ClassVar
 from nodeops.cli.desk import Desk
 from nodeops.cli.tasks import ReturnTask, host_settings, steps_sent
 from nodeops.engine.journal import RunInfo
-from nodeops.facts import ReadmitFacts, Server
 from nodeops.gather.failover import gather_readmit
+from nodeops.model.facts import ReadmitFacts, Server
 from nodeops.outcome import Outcome
 from nodeops.plan import Action, Plan, Verdict
 from nodeops.report.figures import count

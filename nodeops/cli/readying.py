@@ -10,14 +10,14 @@ from nodeops.engine.signals import Stop
 from nodeops.errors import FindingsError, InterruptedRunError, TimedOutError
 from nodeops.gather import find_host
 from nodeops.gather.readiness import gather_readiness
-from nodeops.machine import Before, MachineView
-from nodeops.readiness import Check, passes
+from nodeops.model.machine import Before, MachineView
+from nodeops.model.readiness import Check, passes
+from nodeops.model.world import View
 from nodeops.report.console import line
 from nodeops.report.host_view import check_document, checks_markdown, checks_table
 from nodeops.runbooks.maintain import RUNBOOK, before_in
 from nodeops.runbooks.options import cloud_key
 from nodeops.runbooks.readiness import judge_readiness, summary
-from nodeops.world import View
 
 PAUSE = 5.0
 

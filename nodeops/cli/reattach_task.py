@@ -8,11 +8,11 @@ from nodeops.cli.desk import Desk
 from nodeops.cli.task import Task, looked_again
 from nodeops.engine.journal import RunInfo
 from nodeops.errors import RefusedError
-from nodeops.facts import PowerState, Server
 from nodeops.gather.reattach import find_server, gather_reattach
+from nodeops.model.facts import PowerState, Server
+from nodeops.model.reattaching import ReattachFacts
 from nodeops.outcome import Outcome, ServerResult, StepResult, StepState
 from nodeops.plan import Action, Finding, Plan, Verdict
-from nodeops.reattaching import ReattachFacts
 from nodeops.report.figures import count
 from nodeops.runbooks.options import MoveOptions, cloud_key
 from nodeops.runbooks.reattach import Case, Standing, cases, plan_reattach, promised_of

@@ -10,7 +10,7 @@ from nodeops.cli import options as o
 from nodeops.cli import units
 from nodeops.cli.bundle import bundled
 from nodeops.cli.failover import priorities
-from nodeops.recovering import Probe
+from nodeops.model.recovering import Probe
 from nodeops.runbooks.options import MoveOptions
 
 HELP = """Bring back what ran on a host before it booted again.

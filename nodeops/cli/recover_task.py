@@ -19,18 +19,18 @@ from nodeops.gather.guests import Guests
 from nodeops.gather.hosts import find_host
 from nodeops.gather.readiness import gather_readiness
 from nodeops.gather.recover import Known, gather_recover, gather_recover_evidence
+from nodeops.model.readiness import Check, ReadinessFacts
+from nodeops.model.recovering import Past, RecoverFacts, Remembered
+from nodeops.model.tracing import Logs
 from nodeops.outcome import Outcome, ServerResult, StepResult
 from nodeops.plan import Action as ServerAction
 from nodeops.plan import Finding, Plan
-from nodeops.readiness import Check, ReadinessFacts
-from nodeops.recovering import Past, RecoverFacts, Remembered
 from nodeops.report.figures import count
 from nodeops.runbooks.options import MoveOptions, cloud_key
 from nodeops.runbooks.readiness import judge_readiness
 from nodeops.runbooks.reattach import promised_of
 from nodeops.runbooks.recover import RecoverOptions, holding_up, plan_recover, recover_options
 from nodeops.runbooks.recover_verify import judge_recovery
-from nodeops.tracing import Logs
 
 PAUSE = 5.0
 AWAY = frozenset({"drain", "maintain"})

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from nodeops.cli.snapshot_orders import Bench, Item
+from nodeops.model.snapshots import OF_RUN, Image, SnapshotView, SnapshotWorld
+from nodeops.model.tracing import LogLine, Wanted
 from nodeops.runbooks.snapshot import surplus
-from nodeops.snapshots import OF_RUN, Image, SnapshotView, SnapshotWorld
-from nodeops.tracing import LogLine, Wanted
 
 LOG_BEFORE = 60.0
 """Seconds that a log is read from before the request: clocks differ."""

@@ -14,7 +14,9 @@ from nodeops.cli.site_command import Timed, start
 from nodeops.cli.snapshot_journal import AFTER, BEFORE, IMAGE, PRUNE, Entry, Past
 from nodeops.cli.snapshot_orders import Bench, Item, Orders, Stage, environment
 from nodeops.errors import ApiError, HostBusyError, NodeopsError
-from nodeops.facts import Server
+from nodeops.model.facts import Server
+from nodeops.model.snapshots import OF_RUN, OF_SERVER, UNDER_NAME, Consistency, Image
+from nodeops.model.tracing import LogLine
 from nodeops.outcome import StepState
 from nodeops.plan import Verdict
 from nodeops.report.figures import duration
@@ -27,8 +29,6 @@ from nodeops.runbooks.snapshot import (
     unimageable,
     upload_budget,
 )
-from nodeops.snapshots import OF_RUN, OF_SERVER, UNDER_NAME, Consistency, Image
-from nodeops.tracing import LogLine
 
 TELL_SECONDS = 30.0
 """Between two lines about an upload that goes on."""

@@ -8,7 +8,7 @@ from nodeops.engine.clock import Clock
 from nodeops.engine.journal import RunInfo, Who
 from nodeops.engine.record import RunRecord
 from nodeops.errors import FailedError, HostBusyError, NotVerifiedError, OutcomeUnknownError
-from nodeops.facts import Server
+from nodeops.model.facts import Server
 from nodeops.outcome import Outcome, ServerResult, StepResult, StepState
 from nodeops.plan import Action, Json, Plan, Risk, ServerPlan, Step, Verdict
 from nodeops.report.figures import moment

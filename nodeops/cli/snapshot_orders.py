@@ -10,9 +10,9 @@ from typing import Any, Protocol
 from nodeops.cli.site_command import Commands
 from nodeops.cli.snapshot_journal import Ledger, Past
 from nodeops.engine.clock import Clock
-from nodeops.facts import Server
-from nodeops.snapshots import GuestHosts, Promise, SnapshotWorld, Subject
-from nodeops.tracing import Logs
+from nodeops.model.facts import Server
+from nodeops.model.snapshots import GuestHosts, Promise, SnapshotWorld, Subject
+from nodeops.model.tracing import Logs
 
 
 class Stage(StrEnum):

@@ -29,17 +29,17 @@ from nodeops.errors import (
     RefusedError,
     TimedOutError,
 )
-from nodeops.facts import Server
 from nodeops.gather import find_host
+from nodeops.model.facts import Server
+from nodeops.model.snapshots import AgentReading, GuestHosts, SnapshotWorld
+from nodeops.model.tracing import Logs
+from nodeops.model.tracking import Following
 from nodeops.plan import Plan, Verdict
 from nodeops.report import snapshot_view, watch_view
 from nodeops.report.console import line
 from nodeops.report.figures import count
 from nodeops.report.snapshot_view import Made, Wanted
 from nodeops.runbooks.snapshot import image_names, promise, unimageable
-from nodeops.snapshots import AgentReading, GuestHosts, SnapshotWorld
-from nodeops.tracing import Logs
-from nodeops.tracking import Following
 
 HURRY, LEISURE = 0.5, 2.0
 """Seconds between two looks, while an application may be standing still and while it is not."""

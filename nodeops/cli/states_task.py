@@ -12,13 +12,13 @@ from nodeops.cli.task import Task, looked_again
 from nodeops.engine.journal import RunInfo
 from nodeops.gather.guests import Guests
 from nodeops.gather.states import gather_states
+from nodeops.model.states import Hypervisors, StateRecords, StatesFacts
 from nodeops.outcome import Outcome, ServerResult, StepResult, StepState
 from nodeops.plan import Finding, Level, Plan, Verdict
 from nodeops.report.figures import count
 from nodeops.runbooks.contradictions import Mismatch, contradictions
 from nodeops.runbooks.mend_states import StatesOptions, left_findings, plan_states
 from nodeops.runbooks.options import MoveOptions, cloud_key
-from nodeops.states import Hypervisors, StateRecords, StatesFacts
 
 
 def nova_records(desk: Desk) -> StateRecords:

@@ -12,9 +12,9 @@ from nodeops.cli.desk import Desk
 from nodeops.cli.exit_codes import ending
 from nodeops.engine.journal import RunInfo
 from nodeops.errors import NodeopsError, UsageError
+from nodeops.model.probing import Probe
 from nodeops.outcome import Outcome, ServerResult, StepResult
 from nodeops.plan import Finding, Plan, ServerPlan, Step, Verdict
-from nodeops.probing import Probe
 from nodeops.runbooks.options import MoveOptions
 
 Facts = TypeVar("Facts")

@@ -8,11 +8,11 @@ from nodeops.cli.desk import Desk
 from nodeops.cli.task import Facts, Task
 from nodeops.engine.journal import RunInfo
 from nodeops.errors import RefusedError
-from nodeops.facts import DrainFacts, HostSettings, Learnt, Moved, Server
 from nodeops.gather import find_host, gather_drain, gather_evidence, gather_return
+from nodeops.model.facts import DrainFacts, HostSettings, Learnt, Moved, Server
+from nodeops.model.probing import Probe
 from nodeops.outcome import Outcome, ServerResult, StepResult
 from nodeops.plan import Action, Finding, Plan, Step
-from nodeops.probing import Probe
 from nodeops.report.figures import count
 from nodeops.runbooks.drain import plan_drain, replace_target
 from nodeops.runbooks.maintain import RUNBOOK as MAINTAIN

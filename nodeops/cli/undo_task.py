@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
-from nodeops import undo_file
 from nodeops.cli.desk import Desk
 from nodeops.cli.failover_database import confirm_rows, steps_of_run
 from nodeops.cli.history import find_run, refuse_other_cloud
@@ -12,10 +11,11 @@ from nodeops.cli.task import Task
 from nodeops.engine.journal import RunInfo
 from nodeops.errors import UsageError
 from nodeops.gather.rewrite import gather_rewrite_evidence, gather_undo, target_of
+from nodeops.model import undo_file
+from nodeops.model.rewriting import UndoFacts
 from nodeops.outcome import Outcome, ServerResult, StepResult
 from nodeops.plan import Action, Finding, Plan, Verdict
 from nodeops.report.figures import count
-from nodeops.rewriting import UndoFacts
 from nodeops.runbooks.options import MoveOptions
 from nodeops.runbooks.rewrite import RUNBOOK as REWRITE
 from nodeops.runbooks.rewrite_verify import judge_rewrite

@@ -76,7 +76,7 @@ def watch(
     from nodeops.cli import units
     from nodeops.cli.desk import Desk
     from nodeops.cli.watching import Wish, watch_servers
-    from nodeops.tracking import condition
+    from nodeops.model.tracking import condition
 
     wish = Wish(
         words=o.servers_or_host(ctx, servers, host),

@@ -22,11 +22,11 @@ from nodeops.errors import (
     TimedOutError,
     UnsupportedError,
 )
-from nodeops.following import Sighting, StatesView
 from nodeops.gather import find_host
+from nodeops.model.following import Sighting, StatesView
+from nodeops.model.tracking import Change, Condition, Following, Track
 from nodeops.report import watch_view
 from nodeops.report.figures import count, duration
-from nodeops.tracking import Change, Condition, Following, Track
 
 MANY, NAMES = 8, 3
 """More servers than this are a table on a terminal; up to so many are named."""

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from nodeops.blackout import Blackout, Way
 from nodeops.clients.ping import Heard, Pinger
 from nodeops.clients.shell import Command, Shell
 from nodeops.errors import NodeopsError
 from nodeops.events import Event, StepEnded, StepSent
-from nodeops.facts import Server
+from nodeops.model.blackout import Blackout, Way
+from nodeops.model.facts import Server
 from nodeops.outcome import StepState
 
 LIVE = frozenset({"live-migrate", "block-migrate"})

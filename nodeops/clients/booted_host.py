@@ -7,8 +7,8 @@ from nodeops.clients.domains import LibvirtDomains
 from nodeops.clients.guest_hosts import SshGuestHosts
 from nodeops.clients.power import run
 from nodeops.inventory import Inventory
-from nodeops.senses import Heard
-from nodeops.states import Domain
+from nodeops.model.senses import Heard
+from nodeops.model.states import Domain
 
 PING_SECONDS = 1
 

@@ -17,8 +17,8 @@ from nodeops.clients.network import Network
 from nodeops.clients.no_records import NoRecords
 from nodeops.clients.placement import Placement
 from nodeops.clients.volume import Volume
-from nodeops.facts import Identity
-from nodeops.records import Records
+from nodeops.model.facts import Identity
+from nodeops.model.records import Records
 
 
 def connect(

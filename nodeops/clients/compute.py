@@ -11,7 +11,7 @@ from nodeops.clients import compute_json
 from nodeops.clients.explanation import from_action, from_migration
 from nodeops.clients.wire import PAGE, Params, Service
 from nodeops.errors import ApiError, ForbiddenError, UnsupportedError
-from nodeops.facts import (
+from nodeops.model.facts import (
     Aggregate,
     AttachedVolume,
     Explanation,

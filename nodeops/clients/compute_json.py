@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nodeops.facts import (
+from nodeops.model.facts import (
     Aggregate,
     AttachedVolume,
     Fault,

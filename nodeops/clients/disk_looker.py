@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nodeops.clients.on_host import OnHost
-from nodeops.inspecting import SILENCE_SECONDS, Digest, Entry, Guest, Look, Wanted, guest_of, look_of
+from nodeops.model.inspecting import SILENCE_SECONDS, Digest, Entry, Guest, Look, Wanted, guest_of, look_of
 
 BEGIN_SECONDS, END_SECONDS, FILE_SECONDS = 150.0, 90.0, 600.0
 

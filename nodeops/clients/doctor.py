@@ -14,7 +14,7 @@ from typing import Any
 from nodeops.clients.cloud import Cloud
 from nodeops.clients.compute import SERVICES, as_pair
 from nodeops.errors import ApiError, AuthenticationError, NodeopsError, UnsupportedError
-from nodeops.facts import Host
+from nodeops.model.facts import Host
 
 NOBODY = str(uuid.UUID(int=0))
 MOST_SKEW = 5.0

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from nodeops.clients.shell import Command, Shell, login_of
 from nodeops.errors import ApiError
-from nodeops.facts import PowerState
 from nodeops.inventory import Inventory, Place
-from nodeops.states import Domain
+from nodeops.model.facts import PowerState
+from nodeops.model.states import Domain
 
 CONNECT_SECONDS, ANSWER_SECONDS = 6.0, 15.0
 VIRSH = ("virsh", "--connect", "qemu:///system", "--readonly")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from nodeops.facts import Explanation, Migration
+from nodeops.model.facts import Explanation, Migration
 
 TRIALS = "compute_check_can_"
 """Events of a target being tried; a refusal matters only while no other target took it."""

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 from nodeops.clients.shell import Answer, Command, Shell, login_of
 from nodeops.errors import ApiError
 from nodeops.inventory import Inventory, Place
-from nodeops.snapshots import AGENT_DEVICE, AgentReading
+from nodeops.model.snapshots import AGENT_DEVICE, AgentReading
 
 CONNECT_SECONDS, ANSWER_SECONDS = 6.0, 20.0
 AGENT_SECONDS = 5

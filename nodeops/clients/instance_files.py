@@ -4,7 +4,7 @@ import base64
 from dataclasses import asdict, dataclass
 
 from nodeops.clients.on_host import OnHost
-from nodeops.instance_files import (
+from nodeops.model.instance_files import (
     DAY,
     CopyState,
     Entry,

@@ -11,8 +11,8 @@ from nodeops.clients.shell import Shell
 from nodeops.errors import HostTroubleError, SshError, SshReason
 from nodeops.inventory import Inventory, Place
 from nodeops.inventory.variables import ServiceManager
-from nodeops.log_lines import Clock, parse, service_of
-from nodeops.tracing import Found, LogFile, LogLine, LogSource, SourceKind, Wanted
+from nodeops.model.log_lines import Clock, parse, service_of
+from nodeops.model.tracing import Found, LogFile, LogLine, LogSource, SourceKind, Wanted
 
 CLOCK_SECONDS = 10.0
 MOST_BYTES = 24 * 1024 * 1024

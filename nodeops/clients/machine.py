@@ -15,7 +15,7 @@ from nodeops.clients.shell import Answer, Command, Shell
 from nodeops.errors import ApiError, HostTroubleError, SshError, SshReason
 from nodeops.inventory import Place
 from nodeops.inventory.variables import ServiceManager
-from nodeops.machine import (
+from nodeops.model.machine import (
     Boot,
     Bus,
     Condition,

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from nodeops.clients.wire import PAGE, Params, Service
 from nodeops.errors import ForbiddenError
-from nodeops.facts import NetworkAgent, Port, PortBinding
+from nodeops.model.facts import NetworkAgent, Port, PortBinding
 
 OF_SERVERS = "compute:"
 """How the device owner of a server's port begins."""

@@ -5,15 +5,15 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from nodeops.addresses import AddressPort, Asked, FixedIp, FloatingIp, Net
 from nodeops.clients.cloud import Cloud
 from nodeops.clients.compute import ACTIONS
 from nodeops.clients.compute_changes import CHANGES
 from nodeops.clients.server_states import ServerStates
 from nodeops.clients.wire import PAGE, Params
 from nodeops.errors import ApiError, UsageError
-from nodeops.facts import Server
-from nodeops.states import moment
+from nodeops.model.addresses import AddressPort, Asked, FixedIp, FloatingIp, Net
+from nodeops.model.facts import Server
+from nodeops.model.states import moment
 
 AUTOMATIC = frozenset({"slaac", "dhcpv6-stateless"})
 """`neutron_lib.constants`: address modes in which the address follows from the MAC."""

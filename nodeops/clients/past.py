@@ -9,8 +9,8 @@ from urllib.parse import quote
 from nodeops.clients.cloud import Cloud
 from nodeops.clients.compute import ACTIONS
 from nodeops.errors import ApiError
-from nodeops.recovering import Asked
-from nodeops.states import moment
+from nodeops.model.recovering import Asked
+from nodeops.model.states import moment
 
 MOST_ACTIONS = 100
 DIAGNOSTICS = "2.48"

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from nodeops.clients.wire import Service
-from nodeops.facts import Allocation, Resource
+from nodeops.model.facts import Allocation, Resource
 
 VERSION = "1.36"
 """Known to every release since Ussuri; 1.29 has the trees of providers, 1.22 forbidden traits."""

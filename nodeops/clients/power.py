@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from nodeops.errors import ApiError, ConfigurationError
 from nodeops.log import redact
-from nodeops.senses import Power, PowerAction, PowerReading
+from nodeops.model.senses import Power, PowerAction, PowerReading
 
 STATUS_SECONDS = 7.0
 SWITCH_SECONDS = 60.0

@@ -13,9 +13,9 @@ from nodeops.clients.compute import ACTIONS
 from nodeops.clients.explanation import words_of
 from nodeops.clients.server_states import ServerStates
 from nodeops.errors import ApiError
-from nodeops.facts import Migration
-from nodeops.states import moment
-from nodeops.tracing import Person, RequestEvent, RequestRecord
+from nodeops.model.facts import Migration
+from nodeops.model.states import moment
+from nodeops.model.tracing import Person, RequestEvent, RequestRecord
 
 BEFORE, AFTER = 2.0, 2.0
 """Seconds by which a migration's row may be older than its action, whose times have whole seconds."""

@@ -10,9 +10,9 @@ from nodeops.clients.power import FenceCommand, filled, run
 from nodeops.clients.shell import Command, Shell, login_of
 from nodeops.errors import ApiError, ConfigurationError, SshError
 from nodeops.errors import SshReason as Reason
-from nodeops.facts import PowerState
 from nodeops.inventory import Inventory, Place
-from nodeops.senses import Guests, Heard, HookWord, PowerAction, PowerReading, Word
+from nodeops.model.facts import PowerState
+from nodeops.model.senses import Guests, Heard, HookWord, PowerAction, PowerReading, Word
 
 PING_SECONDS = 2
 NO_REPLY = 1

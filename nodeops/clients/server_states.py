@@ -12,7 +12,7 @@ from nodeops.clients import compute_json
 from nodeops.clients.cloud import Cloud
 from nodeops.clients.wire import PAGE, Params
 from nodeops.errors import ApiError, UnknownServerError
-from nodeops.following import ImageProgress, Sighting
+from nodeops.model.following import ImageProgress, Sighting
 
 LEFT_OUT = frozenset({"DELETED", "SOFT_DELETED"})
 NAMES = 50

@@ -14,9 +14,9 @@ from nodeops.clients.server_states import ServerStates
 from nodeops.clients.volume import VERSION
 from nodeops.clients.wire import PAGE, Params
 from nodeops.errors import ApiError
-from nodeops.facts import Server
-from nodeops.following import Sighting
-from nodeops.snapshots import OF_SERVER, Image, SnapshotState, Subject
+from nodeops.model.facts import Server
+from nodeops.model.following import Sighting
+from nodeops.model.snapshots import OF_SERVER, Image, SnapshotState, Subject
 
 Body = Mapping[str, Any]
 

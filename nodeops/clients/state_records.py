@@ -12,8 +12,8 @@ from nodeops.clients.compute import ACTIONS, MIGRATIONS, SERVICES
 from nodeops.clients.server_states import ServerStates
 from nodeops.clients.wire import PAGE, Params
 from nodeops.errors import ApiError
-from nodeops.facts import Host, Migration, Server
-from nodeops.states import Deed, moment
+from nodeops.model.facts import Host, Migration, Server
+from nodeops.model.states import Deed, moment
 
 RECENT = timedelta(days=1)
 

@@ -7,10 +7,10 @@ from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
-from nodeops import facts
 from nodeops.clients.wire import PAGE, Service
 from nodeops.errors import ApiError
-from nodeops.facts import Attachment
+from nodeops.model import facts
+from nodeops.model.facts import Attachment
 
 VERSION = "3.27"
 """The attachments API."""

@@ -13,9 +13,9 @@ from nodeops.engine.snapshot import Snapshot
 from nodeops.errors import ApiError, AuthenticationError
 from nodeops.events import Listener, Noted, Retried, StepEnded
 from nodeops.gates import Gate
+from nodeops.model.world import World
 from nodeops.outcome import StepResult, StepState
 from nodeops.plan import Step, Verdict
-from nodeops.world import World
 
 CANNOT_ASK = (ApiError, AuthenticationError)
 """What a call raises when the cloud did not answer, or said no."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from nodeops.blackout import Blackout, Way
+from nodeops.model.blackout import Blackout, Way
 from nodeops.outcome import ServerResult
 from nodeops.plan import (
     Action,

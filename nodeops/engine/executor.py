@@ -22,11 +22,11 @@ from nodeops.engine.snapshot import Snapshot
 from nodeops.engine.start import begin
 from nodeops.engine.watch import look_at_all
 from nodeops.events import Listener, RunStarted, Ticked
-from nodeops.facts import Progress
 from nodeops.gates import Gate
+from nodeops.model.facts import Progress
+from nodeops.model.world import World
 from nodeops.outcome import StepResult, StepState
 from nodeops.plan import Plan, Step
-from nodeops.world import World
 
 NAMED_BY_RUN = frozenset({"save-images", "work"})
 """Actions that keep something under the run's name."""

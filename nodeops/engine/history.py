@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, or_, select
 
 from nodeops.engine import schema
 from nodeops.engine.encoding import decode_server_plan, decode_server_result
-from nodeops.facts import Learnt, Moved
+from nodeops.model.facts import Learnt, Moved
 from nodeops.outcome import StepState
 from nodeops.plan import Verdict
 

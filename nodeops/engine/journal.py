@@ -34,7 +34,7 @@ from nodeops.engine.encoding import (
 from nodeops.engine.lock import Owner, alive, this_process, user_name
 from nodeops.engine.record import RunRecord, StepRow, read_steps
 from nodeops.errors import HostBusyError, UnknownRunError
-from nodeops.facts import Learnt, Moved
+from nodeops.model.facts import Learnt, Moved
 from nodeops.outcome import ServerResult
 from nodeops.plan import Finding, Plan, ServerPlan
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from nodeops.facts import Migration
+from nodeops.model.facts import Migration
 
 MOST_IN_FLIGHT = 10
 COLD_AT_ONCE = 2

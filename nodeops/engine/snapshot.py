@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from nodeops.errors import ApiError, AuthenticationError
-from nodeops.facts import Host, Migration, Server
-from nodeops.records import RecordsView
-from nodeops.world import View
+from nodeops.model.facts import Host, Migration, Server
+from nodeops.model.records import RecordsView
+from nodeops.model.world import View
 
 TARGET_SECONDS = 120.0
 """How long it is believed that a target still serves."""

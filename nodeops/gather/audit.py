@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from nodeops.errors import ApiError, ConfigurationError
-from nodeops.facts import AttachedVolume, Host, Migration, Port
 from nodeops.gather.hosts import find_host
 from nodeops.gather.optional import Unseen
-from nodeops.leftovers import EVERYWHERE, AuditFacts
-from nodeops.records import HostRecords, ServerRecord
-from nodeops.world import View
+from nodeops.model.facts import AttachedVolume, Host, Migration, Port
+from nodeops.model.leftovers import EVERYWHERE, AuditFacts
+from nodeops.model.records import HostRecords, ServerRecord
+from nodeops.model.world import View
 
 _Answer = TypeVar("_Answer")
 FEW = 50

@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from nodeops.facts import (
+from nodeops.gather.hosts import find_host, with_aggregates
+from nodeops.gather.optional import Unseen
+from nodeops.gather.room import gather_room, with_shared_disk
+from nodeops.model.facts import (
     Attachment,
     DrainFacts,
     Host,
@@ -15,10 +18,7 @@ from nodeops.facts import (
     Server,
     ServerGroup,
 )
-from nodeops.gather.hosts import find_host, with_aggregates
-from nodeops.gather.optional import Unseen
-from nodeops.gather.room import gather_room, with_shared_disk
-from nodeops.world import View
+from nodeops.model.world import View
 
 HARD_POLICIES = frozenset({"affinity", "anti-affinity"})
 EMBEDS_IMAGE_PROPERTIES = (2, 98)

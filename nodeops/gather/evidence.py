@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 
-from nodeops.facts import Evidence, Host, Server
 from nodeops.gather.drain import find_servers, gather_attachments
 from nodeops.gather.hosts import find_host
 from nodeops.gather.optional import Unseen
+from nodeops.model.facts import Evidence, Host, Server
+from nodeops.model.world import View
 from nodeops.outcome import StepResult
 from nodeops.plan import Plan
-from nodeops.world import View
 
 Allocations = Mapping[str, Mapping[str, Mapping[str, int]]]
 

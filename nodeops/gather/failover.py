@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from nodeops.facts import (
+from nodeops.gather.drain import gather_drain, gather_return
+from nodeops.gather.optional import Unseen
+from nodeops.model.facts import (
     DrainFacts,
     FailoverFacts,
     HostSettings,
@@ -12,9 +14,7 @@ from nodeops.facts import (
     Moved,
     ReadmitFacts,
 )
-from nodeops.gather.drain import gather_drain, gather_return
-from nodeops.gather.optional import Unseen
-from nodeops.world import View
+from nodeops.model.world import View
 
 
 def gather_failover(

@@ -5,9 +5,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nodeops.errors import ApiError
-from nodeops.facts import PowerState
-from nodeops.recovering import NO_CONSOLE, Asked, GuestHost, Life, Past, Probe, Sign, Surroundings, switching
-from nodeops.states import Domain
+from nodeops.model.facts import PowerState
+from nodeops.model.recovering import (
+    NO_CONSOLE,
+    Asked,
+    GuestHost,
+    Life,
+    Past,
+    Probe,
+    Sign,
+    Surroundings,
+    switching,
+)
+from nodeops.model.states import Domain
 
 FRESH_SECONDS = 3.0
 LOST_SECONDS = 30.0

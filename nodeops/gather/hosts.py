@@ -5,7 +5,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from nodeops.errors import ApiError, UnknownHostError
-from nodeops.facts import Aggregate, Host
+from nodeops.model.facts import Aggregate, Host
 
 
 def find_host(name: str, hosts: Iterable[Host]) -> Host:

@@ -13,8 +13,8 @@ from typing import Any
 
 from nodeops.errors import NodeopsError
 from nodeops.gather.hosts import find_host
-from nodeops.senses import Clues, Power, PowerReading, Senses
-from nodeops.world import View
+from nodeops.model.senses import Clues, Power, PowerReading, Senses
+from nodeops.model.world import View
 
 LIMIT_SECONDS = 17.0
 """For all of it."""

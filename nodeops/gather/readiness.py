@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from nodeops.errors import ApiError, UnsupportedError
-from nodeops.facts import Host, Resource
-from nodeops.machine import Before, MachineView
-from nodeops.readiness import ReadinessFacts
-from nodeops.world import View
+from nodeops.model.facts import Host, Resource
+from nodeops.model.machine import Before, MachineView
+from nodeops.model.readiness import ReadinessFacts
+from nodeops.model.world import View
 
 Value = TypeVar("Value")
 

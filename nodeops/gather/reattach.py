@@ -6,12 +6,12 @@ from http import HTTPStatus
 from typing import Any
 
 from nodeops.errors import ApiError, ConfigurationError, UnknownServerError
-from nodeops.facts import AttachedVolume, Attachment, Server
 from nodeops.gather.hosts import find_host
 from nodeops.gather.optional import Unseen
-from nodeops.reattaching import ReattachFacts
-from nodeops.records import ServerRecord
-from nodeops.world import View
+from nodeops.model.facts import AttachedVolume, Attachment, Server
+from nodeops.model.reattaching import ReattachFacts
+from nodeops.model.records import ServerRecord
+from nodeops.model.world import View
 
 FEW = 20
 """Up to so many volumes are asked for one by one; more are cheaper as one list."""

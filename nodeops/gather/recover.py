@@ -4,16 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nodeops.errors import NodeopsError
-from nodeops.facts import AttachedVolume, Host, Server
 from nodeops.gather.guests import Guests
 from nodeops.gather.hosts import find_host
 from nodeops.gather.optional import Unseen
 from nodeops.gather.reattach import gather_reattach
-from nodeops.outcome import StepResult, StepState
-from nodeops.plan import Action, Plan
-from nodeops.readiness import Check
-from nodeops.reattaching import ReattachFacts
-from nodeops.recovering import (
+from nodeops.model.facts import AttachedVolume, Host, Server
+from nodeops.model.readiness import Check
+from nodeops.model.reattaching import ReattachFacts
+from nodeops.model.recovering import (
     Past,
     RecoverEvidence,
     RecoverFacts,
@@ -21,8 +19,10 @@ from nodeops.recovering import (
     Trace,
     switching,
 )
-from nodeops.tracing import LogLine, Logs, Wanted
-from nodeops.world import View
+from nodeops.model.tracing import LogLine, Logs, Wanted
+from nodeops.model.world import View
+from nodeops.outcome import StepResult, StepState
+from nodeops.plan import Action, Plan
 
 LOG_REACH, LOG_SECONDS = 2 * 3600.0, 20.0
 """How far back a log is read, and how long that may take."""

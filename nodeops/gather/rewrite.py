@@ -9,15 +9,15 @@ from dataclasses import replace
 from typing import Any
 
 from nodeops.errors import UnknownHostError
-from nodeops.facts import Host, HostSettings, Inquest, Resource
 from nodeops.gather.drain import find_servers, gather_groups
 from nodeops.gather.hosts import find_host
 from nodeops.gather.optional import Unseen
+from nodeops.model.facts import Host, HostSettings, Inquest, Resource
+from nodeops.model.records import HostRecords, NodeRecord
+from nodeops.model.rewriting import RewriteEvidence, RewriteFacts, UndoFacts
+from nodeops.model.undo_file import UndoFile
+from nodeops.model.world import View
 from nodeops.plan import Plan, Step, StepId
-from nodeops.records import HostRecords, NodeRecord
-from nodeops.rewriting import RewriteEvidence, RewriteFacts, UndoFacts
-from nodeops.undo_file import UndoFile
-from nodeops.world import View
 
 Held = Mapping[str, Mapping[str, Mapping[str, int]]]
 

@@ -6,9 +6,9 @@ One question per distinct need, however many servers share it.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from nodeops.facts import Host, HostSettings, Resource, Server, Storage
 from nodeops.gather.optional import Unseen
-from nodeops.world import View
+from nodeops.model.facts import Host, HostSettings, Resource, Server, Storage
+from nodeops.model.world import View
 
 Shape = Mapping[str, int]
 

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from nodeops.errors import NodeopsError
-from nodeops.facts import Host, Server
 from nodeops.gather.hosts import find_host
 from nodeops.gather.optional import Unseen
-from nodeops.states import Deed, Domain, Hypervisors, StateRecords, StatesFacts, makes_image, old_tasks
+from nodeops.model.facts import Host, Server
+from nodeops.model.states import Deed, Domain, Hypervisors, StateRecords, StatesFacts, makes_image, old_tasks
 
 DEEDS = 10
 """Old tasks that are asked about; the others are judged by their age alone."""

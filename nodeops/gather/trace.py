@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from nodeops.errors import ApiError, AuthenticationError
-from nodeops.tracing import Found, LogLine, Logs, RequestRecord, RequestRecords, TraceFacts, Wanted
+from nodeops.model.tracing import Found, LogLine, Logs, RequestRecord, RequestRecords, TraceFacts, Wanted
 
 AT_ONCE = 8
 BEFORE, AFTER = 30.0, 90.0

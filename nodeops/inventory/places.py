@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from nodeops.errors import ConfigurationError
-from nodeops.facts import HostSettings, Storage
 from nodeops.inventory import ini
 from nodeops.inventory.ini import ALL, Document, Value
 from nodeops.inventory.variables import BY_NAME, OURS, DatabaseUrl, ServiceManager, Variable
-from nodeops.tracing import LogSource
+from nodeops.model.facts import HostSettings, Storage
+from nodeops.model.tracing import LogSource
 
 UNITS = {
     ServiceManager.SYSTEMD: "nova-compute",

@@ -14,8 +14,8 @@ from string import Formatter
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from nodeops.facts import Storage
-from nodeops.tracing import LogSource, SourceKind
+from nodeops.model.facts import Storage
+from nodeops.model.tracing import LogSource, SourceKind
 
 
 class ServiceManager(StrEnum):

@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from nodeops.addresses import KEPT_FROM, AddressPort, FloatingIp
+from nodeops.model.addresses import KEPT_FROM, AddressPort, FloatingIp
 from nodeops.report.markdown_view import markdown_table
 from nodeops.report.plan_view import plain_table
 

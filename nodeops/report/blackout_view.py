@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from nodeops.blackout import Blackout, Figures, Way, figures_of
+from nodeops.model.blackout import Blackout, Figures, Way, figures_of
 from nodeops.outcome import ServerResult
 from nodeops.report import figures
 

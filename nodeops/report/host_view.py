@@ -7,8 +7,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from nodeops.machine import Condition, Service
-from nodeops.readiness import Check, Standing
+from nodeops.model.machine import Condition, Service
+from nodeops.model.readiness import Check, Standing
 from nodeops.report.console import line
 from nodeops.report.markdown_view import markdown_table
 from nodeops.report.plan_view import plain_table

@@ -5,12 +5,12 @@ from typing import Any
 
 from rich.text import Text
 
-from nodeops.facts import Inquest, Life
+from nodeops.model.facts import Inquest, Life
+from nodeops.model.senses import SOURCES
 from nodeops.report.console import line
 from nodeops.report.figures import utc
 from nodeops.report.markdown_view import markdown_table
 from nodeops.report.plan_view import plain_table
-from nodeops.senses import SOURCES
 
 STYLES = {Life.ALIVE: "good", Life.DEAD: "bad", Life.CANNOT_TELL: "dim"}
 VERDICTS = {Life.ALIVE: "good", Life.DEAD: "bad", Life.CANNOT_TELL: "warn"}

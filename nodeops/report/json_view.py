@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nodeops.blackout import Blackout
+from nodeops.model.blackout import Blackout
 from nodeops.outcome import Outcome, ServerResult
 from nodeops.plan import Action, Finding, Plan, ServerPlan, Step, TargetLoad, Verdict
 from nodeops.report.blackout_view import figures_of_results

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from nodeops.model.rewriting import ROWS
 from nodeops.plan import Plan
-from nodeops.rewriting import ROWS
 
 ROW_TITLES = ("Table", "Row", "Column", "Before", "After")
 

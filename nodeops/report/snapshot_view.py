@@ -7,10 +7,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from nodeops.model.snapshots import Consistency, Promise
 from nodeops.report.figures import count, size
 from nodeops.report.markdown_view import markdown_table
 from nodeops.report.plan_view import plain_table
-from nodeops.snapshots import Consistency, Promise
 
 STYLES: Mapping[Consistency, str] = {
     Consistency.QUIESCED: "good",

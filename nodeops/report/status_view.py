@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from nodeops.facts import Host, Resource, Server
+from nodeops.model.facts import Host, Resource, Server
 from nodeops.outcome import StepResult, StepState
 from nodeops.report import figures
 from nodeops.report.console import NARROW, line

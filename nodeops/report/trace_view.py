@@ -6,9 +6,9 @@ from typing import Any
 
 from rich.text import Text
 
+from nodeops.model.story import Diagnosis, Entry, Story
 from nodeops.report.console import indented, line
 from nodeops.report.figures import count, utc
-from nodeops.story import Diagnosis, Entry, Story
 
 MORE = 3
 """Lines of a traceback that are shown: its last ones."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from nodeops.events import Event, Noted, Retried, RunStarted, StepEnded, StepSent, Ticked
-from nodeops.facts import Progress
-from nodeops.maintaining import BACK
+from nodeops.model.facts import Progress
+from nodeops.model.maintaining import BACK
 from nodeops.outcome import StepResult, StepState
 from nodeops.plan import Action, Plan, Step
 

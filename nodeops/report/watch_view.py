@@ -8,11 +8,11 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nodeops.following import Sighting
+from nodeops.model.following import Sighting
+from nodeops.model.tracking import FIELDS, Change, Track
 from nodeops.report import figures
 from nodeops.report.console import line
 from nodeops.report.plan_view import plain_table
-from nodeops.tracking import FIELDS, Change, Track
 
 AROUND = 6
 """Lines of the picture that are no servers."""

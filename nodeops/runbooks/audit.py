@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from nodeops.actions.bind_ports import UNBOUND
-from nodeops.facts import Attachment, Migration, Port, Server
-from nodeops.leftovers import EVERYWHERE, AuditFacts
+from nodeops.model.facts import Attachment, Migration, Port, Server
+from nodeops.model.leftovers import EVERYWHERE, AuditFacts
+from nodeops.model.states import StatesFacts, moment
 from nodeops.plan import Json, StepId
 from nodeops.runbooks.contradictions import Mismatch, contradictions
 from nodeops.runbooks.leftovers import CLASSES, LeftoverClass
-from nodeops.states import StatesFacts, moment
 
 STUCK_AFTER = 3600.0
 """Seconds from which on a task or an open migration is a left-over."""

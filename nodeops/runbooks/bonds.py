@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from nodeops.facts import PowerState, Server, Storage
+from nodeops.model.facts import PowerState, Server, Storage
 from nodeops.runbooks.classes import Bar
 from nodeops.runbooks.scene import VTPM_MOVES_LIVE, Scene
 from nodeops.runbooks.states import Stance

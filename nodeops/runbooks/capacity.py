@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from nodeops.facts import Resource
+from nodeops.model.facts import Resource
 
 MOST_MADE_WAY = 4
 """Servers that move aside on one host for another."""

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from nodeops.actions.bind_ports import UNBOUND
-from nodeops.facts import Evidence, PowerState, Server
+from nodeops.model.facts import Evidence, PowerState, Server
 from nodeops.outcome import ServerResult
 from nodeops.plan import Finding, Level, Plan, ServerPlan, Verdict
 from nodeops.runbooks.wording import few

@@ -5,7 +5,7 @@ Server, facts and options in; a chain of steps without targets, and the bars the
 
 from dataclasses import dataclass
 
-from nodeops.facts import Server, Storage
+from nodeops.model.facts import Server, Storage
 from nodeops.plan import Action, Risk
 from nodeops.runbooks import links
 from nodeops.runbooks.bonds import Way, bonds, has_local_disk

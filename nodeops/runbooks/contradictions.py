@@ -7,10 +7,10 @@ nothing stands behind it: no migration that goes on, no open event of its action
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from nodeops.facts import Host, Migration, PowerState, Server
-from nodeops.following import power_name
+from nodeops.model.facts import Host, Migration, PowerState, Server
+from nodeops.model.following import power_name
+from nodeops.model.states import Deed, Domain, StatesFacts, makes_image, moment, updated
 from nodeops.runbooks.mismatches import BY_STATES, CLASSES, STUCK_MENDS, Mend, MismatchClass
-from nodeops.states import Deed, Domain, StatesFacts, makes_image, moment, updated
 
 OLDER_THAN = 600.0
 """Seconds from which on a task is asked what stands behind it."""

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from nodeops.facts import Server, Storage
-from nodeops.instance_files import DAY, Entry, Survey, Use
+from nodeops.model.facts import Server, Storage
+from nodeops.model.instance_files import DAY, Entry, Survey, Use
 from nodeops.plan import Finding, Json, Level, Plan, Risk, Step
 
 RUNBOOK = "disks"

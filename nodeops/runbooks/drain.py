@@ -7,7 +7,7 @@ that planning in the middle of a run gives the rest of it.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from nodeops.facts import DrainFacts, Resource, Server
+from nodeops.model.facts import DrainFacts, Resource, Server
 from nodeops.plan import Finding, Plan, Step
 from nodeops.runbooks import findings
 from nodeops.runbooks.capacity import Demand, Group, place

@@ -8,7 +8,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nodeops.facts import Learnt, Server
+from nodeops.model.facts import Learnt, Server
 from nodeops.runbooks.bonds import has_local_disk
 from nodeops.runbooks.classify import Classified, copied_disk_gb
 from nodeops.runbooks.links import Link

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nodeops.facts import FailoverFacts, Host, Inquest, Life, Resource, Server, Storage
+from nodeops.model.facts import FailoverFacts, Host, Inquest, Life, Resource, Server, Storage
 from nodeops.plan import Finding, Json, Level, Plan, Step
 from nodeops.runbooks import findings
 from nodeops.runbooks.bonds import has_local_disk

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nodeops.facts import Inquest, Life, Server
+from nodeops.model.facts import Inquest, Life, Server
 from nodeops.outcome import StepResult, StepState
 from nodeops.plan import Finding, Level, Plan, Risk
 from nodeops.runbooks.host_steps import host_step

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from nodeops.actions.service import disabled_by_nodeops
-from nodeops.facts import Host, Storage
+from nodeops.model.facts import Host, Storage
 from nodeops.plan import Finding, Level
 from nodeops.runbooks.bonds import Way, has_local_disk
 from nodeops.runbooks.moves import Decision

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from nodeops.actions.service import disabled_by_nodeops
-from nodeops.facts import Host
+from nodeops.model.facts import Host
 from nodeops.plan import Finding, Level, Risk, Step, StepId
 
 AT_ONCE = 1.0

@@ -7,8 +7,8 @@ or neither, nobody can tell.
 
 from collections.abc import Sequence
 
-from nodeops.facts import Inquest, Life, Sign
-from nodeops.senses import SOURCES
+from nodeops.model.facts import Inquest, Life, Sign
+from nodeops.model.senses import SOURCES
 
 RUNNING = "its servers may be running"
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nodeops.facts import Server
-from nodeops.inspecting import LOOK_SECONDS, Disk, Guest
+from nodeops.model.facts import Server
+from nodeops.model.inspecting import LOOK_SECONDS, Disk, Guest
 from nodeops.plan import Finding, Json, Level, Plan, Risk, Step
 
 RUNBOOK = "inspect"

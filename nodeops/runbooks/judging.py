@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from nodeops.facts import Server
+from nodeops.model.facts import Server
 from nodeops.outcome import ServerResult, StepResult, StepState
 from nodeops.plan import Finding, ServerPlan, Step, Verdict
 

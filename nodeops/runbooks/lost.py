@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nodeops.actions.evacuate import REBUILDING
-from nodeops.facts import FailoverFacts, Life, PowerState, Server, Storage
+from nodeops.model.facts import FailoverFacts, Life, PowerState, Server, Storage
 from nodeops.plan import Action, Json, Risk
 from nodeops.runbooks import links
 from nodeops.runbooks.bonds import ACCELERATED, Way, affinity_hosts, has_local_disk, specified

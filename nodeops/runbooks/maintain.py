@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import Any
 
 from nodeops.inventory.variables import ServiceManager
-from nodeops.machine import Before
-from nodeops.maintaining import MaintainFacts, Manners, Reset, Task, Times
+from nodeops.model.machine import Before
+from nodeops.model.maintaining import MaintainFacts, Manners, Reset, Task, Times
 from nodeops.plan import Action, Finding, Json, Level, Plan, Risk, ServerPlan, Step
 from nodeops.runbooks.drain import plan_drain
 from nodeops.runbooks.host_steps import AT_ONCE, host_step, may_enable

@@ -7,8 +7,8 @@ the world as it is. Either way the host counts as one that serves, which it does
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from nodeops.facts import DrainFacts, Host, Moved, Resource, Server
-from nodeops.maintaining import BACK, MaintainFacts
+from nodeops.model.facts import DrainFacts, Host, Moved, Resource, Server
+from nodeops.model.maintaining import BACK, MaintainFacts
 from nodeops.plan import Action, Finding, Level, Plan, ServerPlan, Step
 from nodeops.runbooks.moves import Frame, assemble
 from nodeops.runbooks.options import MoveOptions

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from nodeops.facts import Host
-from nodeops.machine import Service
-from nodeops.maintaining import BACK
+from nodeops.model.facts import Host
+from nodeops.model.machine import Service
+from nodeops.model.maintaining import BACK
 from nodeops.outcome import StepResult, StepState
 from nodeops.plan import Finding, Level, Plan
 

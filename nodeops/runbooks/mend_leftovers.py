@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from nodeops.leftovers import AuditFacts
+from nodeops.model.leftovers import AuditFacts
 from nodeops.plan import Action, Finding, Level, Plan, Risk, ServerPlan, Step
 from nodeops.runbooks.audit import Leftover, leftovers
 from nodeops.runbooks.mend_states import StatesOptions, mend_steps

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from nodeops.model.states import StatesFacts
 from nodeops.plan import Action, Finding, Json, Level, Plan, Risk, ServerPlan, Step, StepId
 from nodeops.runbooks.contradictions import OLDER_THAN, Mismatch, contradictions
 from nodeops.runbooks.mismatches import Mend
-from nodeops.states import StatesFacts
 
 RUNBOOK = "states"
 EXPECTED_SECONDS = 3.0

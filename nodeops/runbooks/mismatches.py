@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nodeops.facts import PowerState
+from nodeops.model.facts import PowerState
 from nodeops.plan import Risk
 
 

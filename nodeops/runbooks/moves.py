@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
-from nodeops.facts import Host, Server, ServerGroup
+from nodeops.model.facts import Host, Server, ServerGroup
 from nodeops.plan import Action, Finding, Json, Plan, Risk, ServerPlan, Step, TargetLoad
 from nodeops.runbooks import estimate
 from nodeops.runbooks.capacity import Demand, Group, place

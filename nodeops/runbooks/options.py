@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from nodeops.blackout import Way
-from nodeops.facts import Identity
+from nodeops.model.blackout import Way
+from nodeops.model.facts import Identity
 from nodeops.plan import Json, Plan, Risk
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from nodeops.facts import Server
+from nodeops.model.facts import Server
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nodeops.facts import PowerState, Server
-from nodeops.recovering import OFF, ON, Asked, RecoverFacts, Remembered
-from nodeops.states import moment
+from nodeops.model.facts import PowerState, Server
+from nodeops.model.recovering import OFF, ON, Asked, RecoverFacts, Remembered
+from nodeops.model.states import moment
 
 SHUTDOWN_SECONDS = 600.0
 """A host that goes down in order shuts its guests down first; libvirt-guests gives them 300 s each."""

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from nodeops.machine import Before, Condition, Space
+from nodeops.model.machine import Before, Condition, Space
+from nodeops.model.readiness import Check, ReadinessFacts, Standing, passes
 from nodeops.plan import Finding, Level
-from nodeops.readiness import Check, ReadinessFacts, Standing, passes
 from nodeops.runbooks.wording import NAMES, few
 
 CLOCK_SECONDS = 5.0

@@ -7,7 +7,7 @@ is changed. What nobody could look at is a warning with the command to look by h
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from nodeops.facts import Host, Migration, ReadmitFacts
+from nodeops.model.facts import Host, Migration, ReadmitFacts
 from nodeops.plan import Finding, Json, Level, Plan, Step, StepId
 from nodeops.runbooks.host_steps import disabled_by_other, enable_step, host_step
 from nodeops.runbooks.moves import Frame, assemble

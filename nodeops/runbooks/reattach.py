@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nodeops.facts import AttachedVolume, Attachment, Server
+from nodeops.model.facts import AttachedVolume, Attachment, Server
+from nodeops.model.reattaching import ReattachFacts
+from nodeops.model.records import ServerRecord, VolumeRecord
 from nodeops.plan import Action, Finding, Json, Level, Plan, Refusal, Risk, ServerPlan, Step, StepId
-from nodeops.reattaching import ReattachFacts
-from nodeops.records import ServerRecord, VolumeRecord
 from nodeops.runbooks.classes import CLASSES
 from nodeops.runbooks.rewrite_scene import HOST_FREE
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nodeops.facts import PowerState, Server
+from nodeops.model.facts import PowerState, Server
+from nodeops.model.readiness import Check, Standing
+from nodeops.model.reattaching import ReattachFacts
+from nodeops.model.recovering import Probe, RecoverFacts
 from nodeops.plan import Action, Finding, Json, Level, Plan, Refusal, Risk, ServerPlan, Step, StepId
-from nodeops.readiness import Check, Standing
-from nodeops.reattaching import ReattachFacts
-from nodeops.recovering import Probe, RecoverFacts
 from nodeops.runbooks.classes import CLASSES
 from nodeops.runbooks.options import MoveOptions, options_json, options_of
 from nodeops.runbooks.priority import Priority, rank

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from nodeops.facts import PowerState, Server
+from nodeops.model.facts import PowerState, Server
+from nodeops.model.recovering import NO_CONSOLE, RecoverEvidence, Trace
 from nodeops.outcome import ServerResult, StepResult, StepState
 from nodeops.plan import Action, Finding, Level, Plan, ServerPlan, Verdict
-from nodeops.recovering import NO_CONSOLE, RecoverEvidence, Trace
 from nodeops.runbooks.judging import result_of
 from nodeops.runbooks.reattach import Standing, cases
 from nodeops.signatures import Rank, Signature, explain

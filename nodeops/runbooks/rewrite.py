@@ -8,10 +8,10 @@ is seen to be one. Never reached as a fallback.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from nodeops.facts import Resource, Server
+from nodeops.model.facts import Resource, Server
+from nodeops.model.records import ServerRecord
+from nodeops.model.rewriting import RewriteFacts
 from nodeops.plan import Action, Finding, Level, Plan, Risk, ServerPlan, Step, TargetLoad
-from nodeops.records import ServerRecord
-from nodeops.rewriting import RewriteFacts
 from nodeops.runbooks import estimate
 from nodeops.runbooks.classes import Bar, refusals
 from nodeops.runbooks.failover import FailoverOptions, death

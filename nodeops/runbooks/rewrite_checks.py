@@ -6,9 +6,9 @@ Nova's scheduler and claims are passed by, so what they would have checked is ch
 import json
 from collections.abc import Iterator
 
-from nodeops.facts import Server, Storage
-from nodeops.records import BindingRecord, ServerRecord, VolumeRecord
-from nodeops.rewriting import Bindings
+from nodeops.model.facts import Server, Storage
+from nodeops.model.records import BindingRecord, ServerRecord, VolumeRecord
+from nodeops.model.rewriting import Bindings
 from nodeops.runbooks.bonds import has_local_disk, specified
 from nodeops.runbooks.classes import Bar
 from nodeops.runbooks.rewrite_scene import RewriteScene, host_bound

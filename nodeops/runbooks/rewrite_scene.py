@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from nodeops.facts import Attachment, Port, Server, ServerGroup, Storage
+from nodeops.model.facts import Attachment, Port, Server, ServerGroup, Storage
+from nodeops.model.records import BindingRecord, NodeRecord, ServerRecord, VolumeRecord
+from nodeops.model.rewriting import Bindings, RewriteFacts
 from nodeops.plan import Json, Plan
-from nodeops.records import BindingRecord, NodeRecord, ServerRecord, VolumeRecord
-from nodeops.rewriting import Bindings, RewriteFacts
 from nodeops.runbooks.options import MoveOptions, options_json, options_of
 from nodeops.runbooks.priority import Priority, rank
 from nodeops.runbooks.scene import grouped

@@ -5,10 +5,10 @@ from typing import Any, TypeAlias, cast
 from uuid import NAMESPACE_URL, uuid5
 
 from nodeops.actions.bind_ports import UNBOUND
-from nodeops.facts import PowerState, Server
+from nodeops.model.facts import PowerState, Server
+from nodeops.model.records import BindingRecord, ServerRecord, VolumeRecord
+from nodeops.model.rewriting import ROWS
 from nodeops.plan import Json, Risk, Step
-from nodeops.records import BindingRecord, ServerRecord, VolumeRecord
-from nodeops.rewriting import ROWS
 from nodeops.runbooks.options import cloud_key
 from nodeops.runbooks.rewrite_scene import RUNS_AGAIN, RewriteScene
 

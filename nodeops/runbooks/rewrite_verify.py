@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from nodeops.actions.bind_ports import UNBOUND
-from nodeops.facts import PowerState, Server
+from nodeops.model.facts import PowerState, Server
+from nodeops.model.records import ServerRecord
+from nodeops.model.rewriting import RewriteEvidence
 from nodeops.outcome import ServerResult, StepResult, StepState
 from nodeops.plan import Action, Finding, Level, Plan, ServerPlan, Verdict
-from nodeops.records import ServerRecord
-from nodeops.rewriting import RewriteEvidence
 from nodeops.runbooks.judging import by_subject, result_of, told, was_touched, why_left
 
 

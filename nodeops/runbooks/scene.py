@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from nodeops.facts import DrainFacts, Host, HostSettings, Migration, Port, Server, ServerGroup, Storage
+from nodeops.model.facts import DrainFacts, Host, HostSettings, Migration, Port, Server, ServerGroup, Storage
 from nodeops.runbooks.options import MoveOptions
 
 Key = TypeVar("Key", bound=Hashable)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from enum import StrEnum
 
-from nodeops.machine import Service
+from nodeops.model.machine import Service
 from nodeops.plan import Finding, Level, Plan, Step
 from nodeops.runbooks.host_steps import host_step
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from nodeops.facts import Life, NetworkAgent, Sign
-from nodeops.senses import Clues, Heard, Power, Word
-from nodeops.states import moment
+from nodeops.model.facts import Life, NetworkAgent, Sign
+from nodeops.model.senses import Clues, Heard, Power, Word
+from nodeops.model.states import moment
 
 FRESH = 40.0
 """Seconds: an interval of Neutron's agents, which is 30 s, and some; nova-compute's is 10 s. What was heard

@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 from string import Formatter
 
 from nodeops.errors import UsageError
-from nodeops.facts import PowerState, Server
-from nodeops.following import power_name
-from nodeops.signatures import explain
-from nodeops.snapshots import (
+from nodeops.model.facts import PowerState, Server
+from nodeops.model.following import power_name
+from nodeops.model.snapshots import (
     AGENT_DEVICE,
     AGENT_PROPERTY,
     QUIESCE_PROPERTY,
@@ -20,7 +19,8 @@ from nodeops.snapshots import (
     Promise,
     Subject,
 )
-from nodeops.tracing import LogLine
+from nodeops.model.tracing import LogLine
+from nodeops.signatures import explain
 
 IMAGEABLE = frozenset({"active", "stopped", "paused", "suspended"})
 """`nova/compute/api.py`, `snapshot` and `snapshot_volume_backed`."""

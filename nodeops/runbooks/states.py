@@ -7,7 +7,7 @@ PAUSED, cold migration ACTIVE and STOPPED, both without a task.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nodeops.facts import PowerState, Server
+from nodeops.model.facts import PowerState, Server
 from nodeops.plan import Risk
 from nodeops.runbooks import links
 from nodeops.runbooks.classes import Bar

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from nodeops.facts import Host, Server
+from nodeops.model.facts import Host, Server
 from nodeops.runbooks.bonds import affinity_hosts
 from nodeops.runbooks.classes import Bar
 from nodeops.runbooks.scene import PINNED_ZONE_SEEN, Scene

@@ -10,10 +10,10 @@ from functools import cached_property
 from typing import Any, cast
 
 from nodeops.actions.bind_ports import UNBOUND
-from nodeops.facts import PowerState, Server
+from nodeops.model.facts import PowerState, Server
+from nodeops.model.records import ServerRecord, TombstoneRecord
+from nodeops.model.rewriting import ROWS, UndoFacts
 from nodeops.plan import Action, Finding, Json, Level, Plan, Risk, ServerPlan, Step
-from nodeops.records import ServerRecord, TombstoneRecord
-from nodeops.rewriting import ROWS, UndoFacts
 from nodeops.runbooks import estimate
 from nodeops.runbooks.classes import Bar, refusals
 from nodeops.runbooks.options import MoveOptions, cloud_key, options_json, options_of

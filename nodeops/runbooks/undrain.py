@@ -7,7 +7,7 @@ was moved, stopped or deleted since is somebody's decision, and is left alone wi
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from nodeops.facts import DrainFacts, Moved, Server
+from nodeops.model.facts import DrainFacts, Moved, Server
 from nodeops.plan import Action, Finding, Json, Level, Plan
 from nodeops.runbooks import findings
 from nodeops.runbooks.bonds import Way

@@ -7,7 +7,7 @@ of the reason, and for a split that a look settled. What could not be asked is n
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nodeops.facts import Evidence, Migration, PowerState, Server
+from nodeops.model.facts import Evidence, Migration, PowerState, Server
 from nodeops.outcome import ServerResult, StepResult
 from nodeops.plan import Action, Finding, Plan, ServerPlan, Step, Verdict
 from nodeops.runbooks import checks

@@ -13,9 +13,9 @@ from nodeops.engine import schema
 from nodeops.engine.clock import Clock
 from nodeops.engine.signals import Stop
 from nodeops.gather.inquest import Patience
-from nodeops.senses import PowerSwitch, Senses
-from nodeops.tracing import Logs
-from nodeops.world import World
+from nodeops.model.senses import PowerSwitch, Senses
+from nodeops.model.tracing import Logs
+from nodeops.model.world import World
 from tests.fake_senses import FakeSenses
 from tests.fake_world import FakeWorld
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from nodeops.addresses import KEPT_FROM, TRIAL, FloatingIp
 from nodeops.cli.address_errands import check, keep, reserve, show
 from nodeops.cli.address_move import move
 from nodeops.cli.address_rescue import rescue
@@ -31,6 +30,7 @@ from nodeops.errors import (
     TimedOutError,
     UsageError,
 )
+from nodeops.model.addresses import KEPT_FROM, TRIAL, FloatingIp
 from tests.cli.fake_desk import FakeDesk, forget_owner, told
 from tests.fake_addresses import PROJECT, FakeAddresses, crash, lose_answer, refuse
 from tests.fake_world import Crash, FakeWorld, small_cloud

@@ -22,7 +22,7 @@ from nodeops.errors import (
     PartlyDoneError,
     UnknownHostError,
 )
-from nodeops.leftovers import EVERYWHERE
+from nodeops.model.leftovers import EVERYWHERE
 from tests.cli.fake_desk import FakeDesk, told, verdicts
 from tests.fake_nova import FakeNova
 from tests.fake_world import Crash, FakeWorld, FaultKind

@@ -10,10 +10,10 @@ from nodeops.cli.options import Manner
 from nodeops.cli.output import Format
 from nodeops.cli.readmit_task import Readmit
 from nodeops.errors import DeclinedError, NeedsMoreRiskError, PartlyDoneError, RefusedError, UnknownHostError
+from nodeops.model.senses import Guests, Heard, Power
 from nodeops.plan import Risk
 from nodeops.runbooks.failover import FailoverOptions
 from nodeops.runbooks.options import MoveOptions
-from nodeops.senses import Guests, Heard, Power
 from tests.cli.fake_desk import FakeDesk, forget_owner, told, verdicts
 from tests.fake_evacuation import come_back
 from tests.fake_world import Crash, FakeWorld, FaultKind, small_cloud

@@ -22,12 +22,12 @@ from nodeops.errors import (
     UnknownHostError,
     UsageError,
 )
-from nodeops.facts import HostSettings, Storage
 from nodeops.inventory import Inventory
 from nodeops.inventory.places import Place
+from nodeops.model.facts import HostSettings, Storage
+from nodeops.model.senses import Power
 from nodeops.runbooks.options import MoveOptions
 from nodeops.runbooks.rewrite_scene import RewriteOptions
-from nodeops.senses import Power
 from tests.cli.fake_desk import FakeDesk, forget_owner, told
 from tests.fake_databases import SCHEMA, FakeRecords
 from tests.fake_world import Crash, FakeWorld, FaultKind, small_cloud

@@ -20,7 +20,7 @@ from nodeops.errors import (
     UnknownHostError,
     UsageError,
 )
-from nodeops.machine import ServiceState
+from nodeops.model.machine import ServiceState
 from nodeops.runbooks.service import Verb
 from tests.cli.fake_desk import told
 from tests.cli.test_maintain import Site

@@ -22,8 +22,8 @@ from nodeops.errors import (
     NodeopsError,
     NotVerifiedError,
 )
-from nodeops.facts import Life, NetworkAgent
-from nodeops.senses import Heard, Power, PowerAction
+from nodeops.model.facts import Life, NetworkAgent
+from nodeops.model.senses import Heard, Power, PowerAction
 from tests.cli.fake_desk import FakeDesk, forget_owner, told
 from tests.fake_world import Crash, FakeWorld, small_cloud
 

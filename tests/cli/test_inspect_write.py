@@ -19,7 +19,7 @@ from nodeops.errors import (
     SshError,
     SshReason,
 )
-from nodeops.facts import PowerState, Server
+from nodeops.model.facts import PowerState, Server
 from nodeops.runbooks.inspect import InspectOptions, locked_by_run
 from tests.cli.fake_desk import FakeDesk, forget_owner, told
 from tests.fake_looks import OFF, FakeLooker

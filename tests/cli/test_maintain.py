@@ -26,8 +26,8 @@ from nodeops.errors import (
     UsageError,
     WindowOpenError,
 )
-from nodeops.machine import Machine, ServiceState
-from nodeops.maintaining import Manners, Reset, Task, Times
+from nodeops.model.machine import Machine, ServiceState
+from nodeops.model.maintaining import Manners, Reset, Task, Times
 from nodeops.plan import Risk
 from nodeops.runbooks.maintain import MaintainOptions
 from nodeops.runbooks.options import MoveOptions

@@ -9,15 +9,15 @@ from typing import Self
 
 import pytest
 
-from nodeops.blackout import Blackout, Way
 from nodeops.cli.conduct import carry_out
 from nodeops.cli.history import show_run
 from nodeops.cli.options import Manner
 from nodeops.cli.output import Format
 from nodeops.cli.tasks import Drain
 from nodeops.events import Event, StepEnded
-from nodeops.facts import Server
-from nodeops.probing import Probe
+from nodeops.model.blackout import Blackout, Way
+from nodeops.model.facts import Server
+from nodeops.model.probing import Probe
 from nodeops.runbooks.options import MoveOptions
 from tests.cli.fake_desk import FakeDesk
 from tests.fake_world import FakeWorld, small_cloud

@@ -14,9 +14,9 @@ from nodeops.cli.output import Format
 from nodeops.cli.recover_task import Recover, Sources
 from nodeops.engine import schema
 from nodeops.errors import FailedError, NotVerifiedError, PartlyDoneError, RefusedError
-from nodeops.facts import PowerState
 from nodeops.gather.guests import Guests
-from nodeops.recovering import Probe
+from nodeops.model.facts import PowerState
+from nodeops.model.recovering import Probe
 from nodeops.runbooks.options import MoveOptions
 from nodeops.runbooks.priority import Priority
 from nodeops.runbooks.recover import RecoverOptions

@@ -15,7 +15,7 @@ from nodeops.errors import (
     TimedOutError,
     UsageError,
 )
-from nodeops.snapshots import AgentReading
+from nodeops.model.snapshots import AgentReading
 from tests.cli.fake_desk import told
 from tests.cli.snapshot_scene import AROUND, DRY, Scene
 from tests.fake_snapshots import DISK_READ

@@ -6,7 +6,7 @@ import pytest
 
 from nodeops.cli.snapshot_orders import Orders
 from nodeops.errors import ApiError, FailedError, NotVerifiedError
-from nodeops.snapshots import Image
+from nodeops.model.snapshots import Image
 from tests.cli.fake_desk import told
 from tests.cli.snapshot_scene import AROUND, Scene
 from tests.fake_snapshots import said

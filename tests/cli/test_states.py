@@ -13,8 +13,8 @@ from nodeops.cli.options import Manner
 from nodeops.cli.output import Format
 from nodeops.cli.states_task import MendStates, Sources
 from nodeops.errors import FindingsError, NotVerifiedError, PartlyDoneError, UnknownHostError
-from nodeops.facts import PowerState
 from nodeops.gather.guests import Guests
+from nodeops.model.facts import PowerState
 from nodeops.runbooks.mend_states import StatesOptions
 from tests.cli.fake_desk import FakeDesk, told, verdicts
 from tests.fake_records import FakeHypervisors, FakeRecords

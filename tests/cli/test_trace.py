@@ -9,9 +9,9 @@ import pytest
 from nodeops.cli.conduct import carry_out
 from nodeops.cli.looking_trace import Sources, Wish, show_trace
 from nodeops.errors import NodeopsError, UnknownRequestError, UnknownServerError, UsageError
+from nodeops.model.story import UNKNOWN
+from nodeops.model.tracing import Found, Wanted
 from nodeops.runbooks.options import MoveOptions
-from nodeops.story import UNKNOWN
-from nodeops.tracing import Found, Wanted
 from tests.cli.fake_desk import FakeDesk
 from tests.cli.test_conduct import DRAIN, GO
 from tests.fake_nova import Behaviour

@@ -21,8 +21,8 @@ from nodeops.errors import (
     TimedOutError,
     UnknownServerError,
 )
-from nodeops.following import ImageProgress
-from nodeops.tracking import condition
+from nodeops.model.following import ImageProgress
+from nodeops.model.tracking import condition
 from tests.fake_nova import FakeNova
 from tests.fake_states import FakeStates
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from nodeops.world import World
+from nodeops.model.world import World
 from tests.contract.world_contract import Stage, WorldContract
 from tests.fake_world import FakeNova, FakeWorld
 

@@ -10,8 +10,8 @@ from typing import Protocol
 import pytest
 
 from nodeops.errors import ApiError
-from nodeops.facts import Host, PowerState, Server, Volume
-from nodeops.world import World
+from nodeops.model.facts import Host, PowerState, Server, Volume
+from nodeops.model.world import World
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nodeops import undo_file
 from nodeops.actions.action import Action
 from nodeops.actions.attachments import RestoreAttachments
 from nodeops.actions.registry import ACTIONS
@@ -14,11 +13,12 @@ from nodeops.actions.rewrite_records import RestoreRecords
 from nodeops.actions.save_images import SaveImages
 from nodeops.engine.journal import RunInfo
 from nodeops.errors import ApiError
-from nodeops.facts import HostSettings, Inquest, Life, Storage
 from nodeops.gather.rewrite import gather_rewrite, gather_rewrite_evidence, gather_undo
+from nodeops.model import undo_file
+from nodeops.model.facts import HostSettings, Inquest, Life, Storage
+from nodeops.model.rewriting import RewriteFacts
 from nodeops.outcome import ServerResult
 from nodeops.plan import Finding, Plan, Step, StepId
-from nodeops.rewriting import RewriteFacts
 from nodeops.runbooks.options import MoveOptions, cloud_key
 from nodeops.runbooks.rewrite import plan_rewrite
 from nodeops.runbooks.rewrite_scene import RewriteOptions

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sqlalchemy import event
 
-from nodeops.facts import Server
+from nodeops.model.facts import Server
 from nodeops.plan import Plan, Step
 from nodeops.runbooks.options import MoveOptions
 from tests.fake_world import Crash, FakeNova, FakeWorld, FaultKind

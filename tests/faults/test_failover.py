@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from nodeops.errors import ApiError
-from nodeops.facts import FailoverFacts, HostSettings, Inquest, Life, Migration, Storage
 from nodeops.gather import gather_evidence
 from nodeops.gather.failover import gather_failover
+from nodeops.model.facts import FailoverFacts, HostSettings, Inquest, Life, Migration, Storage
 from nodeops.plan import Risk, Verdict
 from nodeops.runbooks.failover import FailoverOptions, plan_failover, replace_failover_target
 from nodeops.runbooks.options import MoveOptions, cloud_key

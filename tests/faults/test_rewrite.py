@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nodeops import undo_file
+from nodeops.model import undo_file
 from nodeops.plan import Level, Verdict
 from tests.fake_world import FaultKind
 from tests.faults.rewrite_scenario import AFTERWARDS, SHORT, STILL, Trial, dead_host, picture

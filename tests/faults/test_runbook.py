@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from nodeops.cli.perform import judge_settled
-from nodeops.facts import DrainFacts, Flavor, HostSettings, ServerGroup, Storage
 from nodeops.gather import gather_drain, gather_evidence
+from nodeops.model.facts import DrainFacts, Flavor, HostSettings, ServerGroup, Storage
 from nodeops.plan import Risk, Verdict
 from nodeops.runbooks.drain import plan_drain, replace_target
 from nodeops.runbooks.options import MoveOptions, cloud_key

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from nodeops.clients.cloud import Cloud, connect
-from nodeops.world import World
+from nodeops.model.world import World
 from tests.contract.world_contract import Stage, WorldContract
 from tests.lab.bed import Bed
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nodeops.facts import (
+from nodeops.inventory.variables import ServiceManager
+from nodeops.model.facts import (
     Aggregate,
     DrainFacts,
     FailoverFacts,
@@ -32,9 +33,8 @@ from nodeops.facts import (
     ServerGroup,
     Storage,
 )
-from nodeops.inventory.variables import ServiceManager
-from nodeops.machine import Before, Boot, Condition, Service, ServiceState
-from nodeops.maintaining import MaintainFacts, Manners, Reset, Task
+from nodeops.model.machine import Before, Boot, Condition, Service, ServiceState
+from nodeops.model.maintaining import MaintainFacts, Manners, Reset, Task
 from nodeops.plan import Plan, Risk
 from nodeops.runbooks.drain import plan_drain
 from nodeops.runbooks.failover import FailoverOptions, plan_failover

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from nodeops.facts import DrainFacts
+from nodeops.model.facts import DrainFacts
 from nodeops.plan import Action, Plan, ServerPlan
 from nodeops.runbooks.classify import concerned
 from nodeops.runbooks.drain import plan_drain, replace_target

@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import Enum, Float, Integer, String
 
 from nodeops.clients.databases import DatabaseRecords
-from nodeops.records import (
+from nodeops.model.records import (
     AttachmentRewrite,
     BindingRewrite,
     HostRecords,

@@ -16,7 +16,7 @@ from nodeops.clients.logs import HostLogs
 from nodeops.clients.shell import Shell
 from nodeops.errors import HostTroubleError, SshError, SshReason
 from nodeops.inventory import Place, parse
-from nodeops.tracing import Found, Wanted
+from nodeops.model.tracing import Found, Wanted
 from tests.services.sshd import Server, free_port, running
 
 pytestmark = pytest.mark.services

@@ -13,7 +13,7 @@ from nodeops.cli.disks_salvage import Copier, wanted
 from nodeops.clients.instance_files import HostInstanceFiles
 from nodeops.clients.on_host import OnHost
 from nodeops.errors import HostTroubleError
-from nodeops.instance_files import Entry
+from nodeops.model.instance_files import Entry
 from tests.services.docker import install
 from tests.services.guest_disk import Guest, digest, note_formats, put_virsh, run
 from tests.services.sshd import Server, running

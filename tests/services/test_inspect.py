@@ -18,7 +18,7 @@ import pytest
 from nodeops.clients.disk_looker import HostDiskLooker
 from nodeops.clients.on_host import OnHost
 from nodeops.errors import HostTroubleError
-from nodeops.inspecting import Look, Wanted
+from nodeops.model.inspecting import Look, Wanted
 from tests.services.guest_disk import Guest, digest, make_disk, put_virsh
 from tests.services.sshd import Server, running
 

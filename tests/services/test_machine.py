@@ -8,7 +8,7 @@ import pytest
 from nodeops.clients.machine import SshMachine
 from nodeops.errors import ApiError
 from nodeops.inventory.variables import ServiceManager
-from nodeops.machine import Service, ServiceState
+from nodeops.model.machine import Service, ServiceState
 from tests.services.sshd import Server, running
 
 pytestmark = pytest.mark.services

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, create_engine, event, make_url, text
 from nodeops.clients.databases import DatabaseRecords
 from nodeops.clients.databases.cells import filled
 from nodeops.errors import ConfigurationError, DatabaseError, RecordsChangedError
-from nodeops.records import BindingRewrite
+from nodeops.model.records import BindingRewrite
 from tests.services.clouds import OTHER_CELL, RELEASES, SECRET, Cloud, cloud, uuid
 from tests.services.postgresql import server as postgresql_server
 

@@ -3,7 +3,7 @@
 import pytest
 
 from nodeops.errors import ApiError
-from nodeops.world import World
+from nodeops.model.world import World
 from tests.fake_world import Behaviour, Crash, FaultKind, small_cloud
 
 

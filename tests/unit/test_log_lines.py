@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from nodeops.log_lines import Clock, parse, service_of
+from nodeops.model.log_lines import Clock, parse, service_of
 
 OWN = "req-2f922cba-7d09-4327-8067-e4b8fd5a99ba"
 CHILD = "req-9c1216fa-cd20-4ee5-b537-79993b2c521d"

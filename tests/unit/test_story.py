@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from nodeops.story import Story, tell
-from nodeops.tracing import Found, LogFile, LogLine, RequestRecord, TraceFacts, Wanted
+from nodeops.model.story import Story, tell
+from nodeops.model.tracing import Found, LogFile, LogLine, RequestRecord, TraceFacts, Wanted
 from tests.fake_traces import AT, OWN, SERVER, event, log_line, request
 
 REFUSED = (

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from nodeops.errors import UsageError
-from nodeops.following import Sighting, power_name
-from nodeops.tracking import Following, condition
+from nodeops.model.following import Sighting, power_name
+from nodeops.model.tracking import Following, condition
 from tests.fake_nova import FakeNova
 
 

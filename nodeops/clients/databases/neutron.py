@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from nodeops.clients.databases.link import IDS, Link
-from nodeops.records import BindingRecord
+from nodeops.model.records import BindingRecord
 
 
 def bindings_of(link: Link, server_ids: Sequence[str]) -> dict[str, tuple[BindingRecord, ...]]:

@@ -11,7 +11,7 @@ from sqlalchemy import Select, Table, select
 
 from nodeops.clients.databases.link import IDS, Link
 from nodeops.clients.databases.rows import batches, grouped, moment
-from nodeops.records import NodeRecord, ServerRecord, TombstoneRecord, VolumeRecord
+from nodeops.model.records import NodeRecord, ServerRecord, TombstoneRecord, VolumeRecord
 
 ENDED = ("confirmed", "reverted", "error", "failed", "completed", "cancelled", "done")
 """`nova/db/main/api.py`, in-progress migrations are those in no such state."""

@@ -14,7 +14,7 @@ from nodeops.clients.databases.releases import releases
 from nodeops.clients.databases.rows import batches, grouped, plain_row
 from nodeops.clients.no_records import not_configured
 from nodeops.errors import ConfigurationError
-from nodeops.records import (
+from nodeops.model.records import (
     AttachmentRewrite,
     BindingRewrite,
     HostRecords,

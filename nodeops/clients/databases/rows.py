@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Boolean, Column, DateTime, Row, Table
 
-from nodeops.records import Row as PlainRow
+from nodeops.model.records import Row as PlainRow
 
 Item = TypeVar("Item")
 BATCH = 500

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Table, and_, delete, insert, select, update
 from nodeops.clients.databases.link import Link
 from nodeops.clients.databases.rows import now, plain, stored
 from nodeops.errors import RecordsChangedError
-from nodeops.records import AttachmentRewrite, BindingRewrite, Images, Row, ServerRewrite
+from nodeops.model.records import AttachmentRewrite, BindingRewrite, Images, Row, ServerRewrite
 
 Change: TypeAlias = Callable[[Connection], None]
 HIDDEN = "…"

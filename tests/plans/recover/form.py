@@ -9,15 +9,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from nodeops.facts import AttachedVolume, Attachment, Fault, Host, PowerState, Server
+from nodeops.model.facts import AttachedVolume, Attachment, Fault, Host, PowerState, Server
+from nodeops.model.readiness import Check, Standing
+from nodeops.model.reattaching import ReattachFacts
+from nodeops.model.recovering import Asked, Probe, RecoverFacts, Remembered
+from nodeops.model.states import Domain
 from nodeops.plan import Plan
-from nodeops.readiness import Check, Standing
-from nodeops.reattaching import ReattachFacts
-from nodeops.recovering import Asked, Probe, RecoverFacts, Remembered
 from nodeops.runbooks.options import MoveOptions
 from nodeops.runbooks.priority import Priority
 from nodeops.runbooks.recover import RecoverOptions, plan_recover
-from nodeops.states import Domain
 from tests.plans.form import server_of
 
 BOOTED = 1_795_000_000.0

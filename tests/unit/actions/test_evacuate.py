@@ -7,7 +7,7 @@ import pytest
 from nodeops.actions.action import Look, Sent, State
 from nodeops.actions.registry import ACTIONS
 from nodeops.errors import ApiError
-from nodeops.facts import Explanation, Migration
+from nodeops.model.facts import Explanation, Migration
 from nodeops.plan import Risk, Step, Verdict
 from tests.fake_world import FakeWorld, small_cloud
 

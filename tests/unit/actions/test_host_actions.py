@@ -9,9 +9,9 @@ from nodeops.actions.compute_service import KeepStopped, StartCompute, StopCompu
 from nodeops.actions.host_work import RebootHost, RunWork, work_id
 from nodeops.actions.window import Hook, WaitHost
 from nodeops.errors import ApiError, SshError, SshReason
-from nodeops.machine import ServiceState
+from nodeops.model.machine import ServiceState
+from nodeops.model.senses import Power
 from nodeops.plan import Json, Risk, Step, Verdict
-from nodeops.senses import Power
 from tests.fake_machine import FakeMachine
 from tests.fake_senses import FakeSenses
 from tests.fake_world import FakeWorld, small_cloud

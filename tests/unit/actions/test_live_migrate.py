@@ -8,7 +8,7 @@ from nodeops.actions.action import Interruptible, Sent, State
 from nodeops.actions.live_migrate import LiveMigrate
 from nodeops.actions.registry import ACTIONS
 from nodeops.errors import ApiError
-from nodeops.facts import Explanation
+from nodeops.model.facts import Explanation
 from nodeops.plan import Verdict
 from tests.fake_world import Behaviour, FakeWorld, small_cloud
 from tests.unit.engine.plans import live

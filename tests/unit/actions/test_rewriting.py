@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from nodeops import undo_file
 from nodeops.actions.action import Action, Look, Sent, State
 from nodeops.actions.allocation import MoveAllocation
 from nodeops.actions.attachments import RenewAttachments, Volume, stored
@@ -15,8 +14,9 @@ from nodeops.actions.rewrite_bindings import RewriteBindings
 from nodeops.actions.rewrite_records import RestoreRecords, RewriteRecords
 from nodeops.actions.save_images import SaveImages
 from nodeops.errors import ApiError, ConfigurationError, RecordsChangedError
-from nodeops.facts import Explanation, PowerState
 from nodeops.gather.rewrite import gather_rewrite
+from nodeops.model import undo_file
+from nodeops.model.facts import Explanation, PowerState
 from nodeops.plan import Json, Plan, Step
 from nodeops.runbooks.rewrite import plan_rewrite
 from tests.fake_databases import FakeRecords

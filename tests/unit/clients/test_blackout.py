@@ -6,12 +6,12 @@ from typing import Self
 
 import pytest
 
-from nodeops.blackout import Blackout, Figures, Way, figures_of
 from nodeops.clients.blackout import LINGER_SECONDS, PingProbe, downtime, ping_addresses
 from nodeops.clients.compute_json import addresses
 from nodeops.clients.ping import INTERVAL, Heard
 from nodeops.events import StepEnded, StepSent
-from nodeops.facts import Flavor, Server
+from nodeops.model.blackout import Blackout, Figures, Way, figures_of
+from nodeops.model.facts import Flavor, Server
 from nodeops.outcome import StepResult, StepState
 from nodeops.plan import Risk, Step, StepId
 

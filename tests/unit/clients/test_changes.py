@@ -6,7 +6,7 @@ import pytest
 
 from nodeops.clients.cloud import Cloud
 from nodeops.errors import ApiError, ConfigurationError
-from nodeops.facts import Allocation, AttachedVolume, PortBinding
+from nodeops.model.facts import Allocation, AttachedVolume, PortBinding
 from tests.unit.clients.answers import Reply, Script
 
 DONE = Reply(202, headers={"x-openstack-request-id": "req-1"})

@@ -1,7 +1,7 @@
 """What virsh prints, as domains."""
 
 from nodeops.clients.domains import parse
-from nodeops.facts import PowerState
+from nodeops.model.facts import PowerState
 
 NAMES = """\
 5d5b8f7e-0000-4000-8000-000000000001 instance-00000001

@@ -6,7 +6,7 @@ import pytest
 
 from nodeops.clients.cloud import Cloud
 from nodeops.clients.explanation import from_action, from_migration, words_of
-from nodeops.facts import Migration
+from nodeops.model.facts import Migration
 from tests.unit.clients.answers import Reply, Script
 
 NO_HOST = "No valid host was found. There are not enough hosts available."

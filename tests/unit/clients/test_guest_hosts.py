@@ -8,7 +8,7 @@ from nodeops.clients.guest_hosts import SshGuestHosts, channel, offered
 from nodeops.clients.shell import Answer, Command, Login, Shell
 from nodeops.errors import ApiError
 from nodeops.inventory import Inventory, Place
-from nodeops.snapshots import AgentReading
+from nodeops.model.snapshots import AgentReading
 
 DOMAIN = """<domain><devices>
 <channel type='pty'><target type='virtio' name='com.redhat.spice.0'/></channel>

@@ -10,7 +10,7 @@ from nodeops.clients.network import port
 from nodeops.clients.placement import roots
 from nodeops.clients.volume import attachment
 from nodeops.errors import ApiError, ForbiddenError
-from nodeops.facts import Resource
+from nodeops.model.facts import Resource
 from tests.unit.clients.answers import Reply, Script
 
 SERVER: dict[str, Any] = {

@@ -15,7 +15,7 @@ from nodeops.clients.local_shell import LocalShell, StartedHere
 from nodeops.clients.logs import OpenHost
 from nodeops.clients.shell import Answer, Command
 from nodeops.inventory import Place
-from nodeops.tracing import Found, LogSource, SourceKind, Wanted
+from nodeops.model.tracing import Found, LogSource, SourceKind, Wanted
 
 OWN = "req-2f922cba-7d09-4327-8067-e4b8fd5a99ba"
 OTHER = "req-00000000-7d09-4327-8067-e4b8fd5a99ba"

@@ -4,8 +4,8 @@ import pytest
 
 from nodeops.clients.cloud import Cloud
 from nodeops.clients.past import NovaPast, up_seconds
-from nodeops.recovering import Asked
-from nodeops.states import moment
+from nodeops.model.recovering import Asked
+from nodeops.model.states import moment
 from tests.unit.clients.answers import Reply, Script
 
 STOP = {"action": "stop", "request_id": "req-2", "user_id": None, "start_time": "2026-11-21T10:00:30"}

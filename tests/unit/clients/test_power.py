@@ -7,7 +7,7 @@ import pytest
 
 from nodeops.clients.power import FenceCommand, filled, run, understood
 from nodeops.errors import ApiError, ConfigurationError
-from nodeops.senses import Power, PowerAction
+from nodeops.model.senses import Power, PowerAction
 
 
 def program(folder: Path, body: str, name: str = "bmc") -> Path:

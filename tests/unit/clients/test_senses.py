@@ -9,7 +9,7 @@ from nodeops.clients.senses import HostSenses
 from nodeops.clients.shell import Shell, login_of
 from nodeops.errors import ConfigurationError
 from nodeops.inventory import Inventory, Place, parse
-from nodeops.senses import PowerAction, Word
+from nodeops.model.senses import PowerAction, Word
 
 
 def senses(line: str) -> HostSenses:

@@ -2,7 +2,7 @@
 
 from nodeops.clients.cloud import Cloud
 from nodeops.clients.state_records import NovaRecords
-from nodeops.states import Deed, moment
+from nodeops.model.states import Deed, moment
 from tests.unit.clients.answers import Reply, Script
 
 VERSION = Reply(body={"version": {"id": "v2.1", "version": "2.104", "min_version": "2.1"}})

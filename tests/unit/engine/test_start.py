@@ -8,10 +8,10 @@ import pytest
 
 from nodeops.errors import ApiError, AuthenticationError
 from nodeops.gather.rewrite import gather_rewrite
+from nodeops.model.world import View
 from nodeops.outcome import StepState
 from nodeops.plan import Step
 from nodeops.runbooks.rewrite import plan_rewrite
-from nodeops.world import View
 from tests.fake_databases import FakeRecords
 from tests.fake_world import FakeNova, FakeWorld, small_cloud
 from tests.faults.rewrite_scenario import DEAD, OPTIONS, SHARED, dead_host

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from nodeops.errors import ApiError, AuthenticationError, ForbiddenError, UnknownHostError, UnsupportedError
-from nodeops.facts import (
+from nodeops.gather import gather_drain, gather_evidence, gather_return
+from nodeops.model.facts import (
     Aggregate,
     Flavor,
     HostSettings,
@@ -18,7 +19,6 @@ from nodeops.facts import (
     ServerGroup,
     Storage,
 )
-from nodeops.gather import gather_drain, gather_evidence, gather_return
 from nodeops.outcome import StepResult, StepState
 from nodeops.plan import Action, Plan, Risk, ServerPlan, Step
 from tests.fake_world import FakeWorld, small_cloud

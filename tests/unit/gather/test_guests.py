@@ -4,8 +4,8 @@ import pytest
 
 from nodeops.errors import ApiError
 from nodeops.gather.guests import LOST_SECONDS, STEADY_SECONDS, Guests, read_console
-from nodeops.recovering import Probe, Sign
-from nodeops.states import Domain
+from nodeops.model.recovering import Probe, Sign
+from nodeops.model.states import Domain
 from tests.fake_recovery import BootedHost
 from tests.fake_world import small_cloud
 

@@ -8,7 +8,7 @@ import pytest
 
 from nodeops.errors import ApiError, UnknownHostError
 from nodeops.gather.inquest import Patience, gather_clues
-from nodeops.senses import Clues, Heard, Power, PowerReading
+from nodeops.model.senses import Clues, Heard, Power, PowerReading
 from tests.fake_senses import SILENT, FakeSenses
 from tests.fake_world import FakeWorld, small_cloud
 

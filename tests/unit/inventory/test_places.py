@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from nodeops.errors import ConfigurationError
-from nodeops.facts import HostSettings, Storage
 from nodeops.inventory import EMPTY, DatabaseUrl, Inventory, Place, ServiceManager, load, parse
 from nodeops.inventory.variables import VARIABLES
+from nodeops.model.facts import HostSettings, Storage
 
 EXAMPLE = Path(__file__).parents[3] / "inventory.example.ini"
 

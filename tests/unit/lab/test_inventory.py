@@ -8,11 +8,11 @@ import pytest
 
 from nodeops import config
 from nodeops.clients.power import filled
-from nodeops.facts import Storage
 from nodeops.inventory import load
 from nodeops.lab.inventory import write_inventory
 from nodeops.lab.layout import Layout
 from nodeops.lab.options import LabOptions
+from nodeops.model.facts import Storage
 
 
 @pytest.fixture(params=["lab", "it's here"])

@@ -3,12 +3,12 @@
 import io
 from dataclasses import replace
 
-from nodeops.facts import Fault
-from nodeops.following import Sighting
+from nodeops.model.facts import Fault
+from nodeops.model.following import Sighting
+from nodeops.model.tracking import Following
 from nodeops.report.console import console
 from nodeops.report.states_view import MismatchLine, StatesReport, states_document, summary
 from nodeops.report.watch_view import Picture, change_document, change_line, timeline_table
-from nodeops.tracking import Following
 from tests.fake_clock import EPOCH
 from tests.fake_nova import FakeNova
 

@@ -6,7 +6,7 @@ import json
 import pytest
 from rich.console import RenderableType
 
-from nodeops.facts import Flavor, Host, Resource, Server
+from nodeops.model.facts import Flavor, Host, Resource, Server
 from nodeops.outcome import StepResult, StepState
 from nodeops.report.console import console
 from nodeops.report.status_view import (

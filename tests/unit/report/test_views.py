@@ -9,7 +9,7 @@ import pytest
 from rich.console import RenderableType
 
 from nodeops.events import Event, Noted, Retried, StepEnded, Ticked
-from nodeops.facts import Progress
+from nodeops.model.facts import Progress
 from nodeops.outcome import StepResult, StepState
 from nodeops.plan import Action, ServerPlan, Verdict
 from nodeops.report.console import console

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from nodeops.facts import Attachment, Migration, Port
 from nodeops.gather.audit import gather_audit
-from nodeops.leftovers import EVERYWHERE
+from nodeops.model.facts import Attachment, Migration, Port
+from nodeops.model.leftovers import EVERYWHERE
 from nodeops.plan import Plan
 from nodeops.runbooks.audit import Leftover, leftovers
 from nodeops.runbooks.leftovers import CLASSES

@@ -5,7 +5,7 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodeops.facts import Resource
+from nodeops.model.facts import Resource
 from nodeops.runbooks.capacity import Demand, Group, place
 
 HOSTS = ("c02", "c03", "c04")

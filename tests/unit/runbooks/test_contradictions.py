@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from nodeops.facts import PowerState, Server
 from nodeops.gather.states import gather_states
+from nodeops.model.facts import PowerState, Server
+from nodeops.model.states import Deed, Domain
 from nodeops.plan import Risk
 from nodeops.runbooks.contradictions import OLDER_THAN, Mismatch, contradictions
 from nodeops.runbooks.mend_states import StatesOptions, plan_states
 from nodeops.runbooks.mismatches import BY_STATES, CLASSES, Mend
-from nodeops.states import Deed, Domain
 from tests.fake_nova import FakeNova
 from tests.fake_records import FakeHypervisors, FakeRecords
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from nodeops.facts import Flavor, Server, Storage
-from nodeops.instance_files import DAY, Domain, Entry, Image, Survey, Use
+from nodeops.model.facts import Flavor, Server, Storage
+from nodeops.model.instance_files import DAY, Domain, Entry, Image, Survey, Use
 from nodeops.runbooks.disks import DisksFacts, DisksOptions, Item, plan_clean, same
 
 NOW = 100 * DAY

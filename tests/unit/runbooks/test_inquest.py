@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from nodeops.facts import Attachment, Host, Inquest, Life, NetworkAgent, Port, Sign
+from nodeops.model.facts import Attachment, Host, Inquest, Life, NetworkAgent, Port, Sign
+from nodeops.model.senses import Clues, Guests, Heard, HookWord, Power, PowerReading, Word
 from nodeops.runbooks.inquest import conclude, next_command
 from nodeops.runbooks.signs import FRESH, read_signs
-from nodeops.senses import Clues, Guests, Heard, HookWord, Power, PowerReading, Word
 
 NOW = 1_795_255_200.0
 SEEN = {5: "2026-11-21T09:59:55", 50: "2026-11-21T09:59:10Z", 300: "2026-11-21T09:55:00.000000"}

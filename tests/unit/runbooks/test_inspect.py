@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from nodeops.facts import Flavor, Server
-from nodeops.inspecting import Disk, Guest, Look
+from nodeops.model.facts import Flavor, Server
+from nodeops.model.inspecting import Disk, Guest, Look
 from nodeops.plan import Level, Risk
 from nodeops.runbooks.inspect import (
     CLOSE,

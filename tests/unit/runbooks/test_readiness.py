@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from nodeops.facts import Host, NetworkAgent, Resource
 from nodeops.inventory.variables import ServiceManager
-from nodeops.machine import Before, Boot, Bus, Condition, Libvirt, Service, ServiceState, Space
-from nodeops.readiness import Check, ReadinessFacts, Standing, passes
+from nodeops.model.facts import Host, NetworkAgent, Resource
+from nodeops.model.machine import Before, Boot, Bus, Condition, Libvirt, Service, ServiceState, Space
+from nodeops.model.readiness import Check, ReadinessFacts, Standing, passes
 from nodeops.runbooks.readiness import ACCEPTABLE, findings_of, heartbeat_of, judge_readiness, summary
 
 NOW = 1_790_000_000.0

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from nodeops.facts import PowerState, Server
+from nodeops.model.facts import PowerState, Server
+from nodeops.model.recovering import NO_CONSOLE, RecoverEvidence, Trace
 from nodeops.outcome import StepResult, StepState
 from nodeops.plan import Action, Plan, ServerPlan, Verdict
-from nodeops.recovering import NO_CONSOLE, RecoverEvidence, Trace
 from nodeops.runbooks.recover_verify import diagnosis, judge_recovery, telling
 from tests.plans.form import server_of
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nodeops.facts import (
+from nodeops.model.facts import (
     Attachment,
     Flavor,
     Host,
@@ -21,8 +21,7 @@ from nodeops.facts import (
     ServerGroup,
     Storage,
 )
-from nodeops.plan import Action, Level, Plan, Risk, Step
-from nodeops.records import (
+from nodeops.model.records import (
     BindingRecord,
     HostRecords,
     NodeRecord,
@@ -31,7 +30,8 @@ from nodeops.records import (
     TombstoneRecord,
     VolumeRecord,
 )
-from nodeops.rewriting import Bindings, RewriteFacts
+from nodeops.model.rewriting import Bindings, RewriteFacts
+from nodeops.plan import Action, Level, Plan, Risk, Step
 from nodeops.runbooks.classes import CLASSES
 from nodeops.runbooks.options import MoveOptions
 from nodeops.runbooks.rewrite import plan_rewrite

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from nodeops.facts import Attachment, Host, Port, Server
+from nodeops.model.facts import Attachment, Host, Port, Server
+from nodeops.model.records import HostRecords, TombstoneRecord
+from nodeops.model.rewriting import RewriteEvidence
 from nodeops.outcome import StepResult, StepState
 from nodeops.plan import Plan, Verdict
-from nodeops.records import HostRecords, TombstoneRecord
-from nodeops.rewriting import RewriteEvidence
 from nodeops.runbooks.rewrite import plan_rewrite
 from nodeops.runbooks.rewrite_verify import judge_rewrite
 from tests.unit.runbooks.test_rewrite import (

@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 
 from nodeops.errors import UsageError
-from nodeops.facts import Flavor, PowerState, Server
+from nodeops.model.facts import Flavor, PowerState, Server
+from nodeops.model.snapshots import AgentReading, Consistency, Image, Promise, Subject
+from nodeops.model.tracing import LogLine
 from nodeops.runbooks.snapshot import (
     DiskPhase,
     image_name,
@@ -16,8 +18,6 @@ from nodeops.runbooks.snapshot import (
     telling,
     unimageable,
 )
-from nodeops.snapshots import AgentReading, Consistency, Image, Promise, Subject
-from nodeops.tracing import LogLine
 
 AT = 1_795_000_000.0
 SERVER = Server(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nodeops.facts import Attachment, Evidence, Flavor, Host, Migration, Port, PowerState, Server
+from nodeops.model.facts import Attachment, Evidence, Flavor, Host, Migration, Port, PowerState, Server
 from nodeops.outcome import ServerResult, StepResult, StepState
 from nodeops.plan import Action, Finding, Level, Plan, Refusal, Risk, ServerPlan, Step, Verdict
 from nodeops.runbooks.verify import judge

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from nodeops.facts import Server
-from nodeops.following import Sighting
+from nodeops.model.facts import Server
+from nodeops.model.following import Sighting
 
 OF_SERVER, UNDER_NAME, OF_RUN = "nodeops_snapshot_of", "nodeops_snapshot_name", "nodeops_run"
 """Properties of the images nodeops makes. A server that boots of one hands them on to its own images."""

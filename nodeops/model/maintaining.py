@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from nodeops.facts import DrainFacts
-from nodeops.machine import Before, Condition
+from nodeops.model.facts import DrainFacts
+from nodeops.model.machine import Before, Condition
 
 BACK = "back-"
 """Before the ids of steps that bring a server home at the end of a window."""

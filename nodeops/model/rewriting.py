@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from nodeops.facts import (
+from nodeops.model.facts import (
     Attachment,
     Host,
     HostSettings,
@@ -16,8 +16,8 @@ from nodeops.facts import (
     Server,
     ServerGroup,
 )
+from nodeops.model.records import HostRecords
 from nodeops.plan import Step, StepId
-from nodeops.records import HostRecords
 
 ROWS = "rows"
 """Param of a step: what it changes, each `[table, key, column, before, after]`."""

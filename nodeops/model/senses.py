@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from nodeops.facts import Attachment, Host, NetworkAgent, Port, Server
+from nodeops.model.facts import Attachment, Host, NetworkAgent, Port, Server
 
 SOURCES: Mapping[str, str] = {
     "nova-compute": "nova-compute",

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from nodeops.errors import UsageError
-from nodeops.following import Sighting
+from nodeops.model.following import Sighting
 
 FIELDS = ("status", "vm_state", "task", "power", "host")
 ALIASES = {"task_state": "task", "power_state": "power", "state": "vm_state"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from nodeops.facts import Migration
+from nodeops.model.facts import Migration
 
 
 class SourceKind(StrEnum):

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nodeops.facts import AttachedVolume, Attachment, Host, Server
-from nodeops.records import ServerRecord
+from nodeops.model.facts import AttachedVolume, Attachment, Host, Server
+from nodeops.model.records import ServerRecord
 
 
 @dataclass(frozen=True, slots=True)

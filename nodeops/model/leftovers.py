@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nodeops.facts import AttachedVolume, Attachment, Host, Migration, Port, Server, Volume
-from nodeops.records import ServerRecord
+from nodeops.model.facts import AttachedVolume, Attachment, Host, Migration, Port, Server, Volume
+from nodeops.model.records import ServerRecord
 
 EVERYWHERE = "all"
 """In the place of a host's name: the whole cloud."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from nodeops.facts import Server
+from nodeops.model.facts import Server
 from nodeops.plan import Json
 
 OF_SERVERS = "compute:"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from nodeops.facts import PowerState, Server
+from nodeops.model.facts import PowerState, Server
 
 NOTHING = "none"
 """How the absence of a task, a host or a value is written."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from nodeops.facts import Host, Server
-from nodeops.readiness import Check
-from nodeops.reattaching import ReattachFacts
-from nodeops.senses import Heard
-from nodeops.states import Domain
+from nodeops.model.facts import Host, Server
+from nodeops.model.readiness import Check
+from nodeops.model.reattaching import ReattachFacts
+from nodeops.model.senses import Heard
+from nodeops.model.states import Domain
 
 NO_CONSOLE = "its console shows nothing"
 """Many images have none on the serial port: that says nothing, neither good nor bad."""

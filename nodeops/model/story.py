@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from nodeops.log_lines import service_of
+from nodeops.model.log_lines import service_of
+from nodeops.model.tracing import Found, LogLine, RequestRecord, TraceFacts
 from nodeops.signatures import Rank, Signature, explain
-from nodeops.tracing import Found, LogLine, RequestRecord, TraceFacts
 
 ERRORS = frozenset({"ERROR", "CRITICAL", "TRACE"})
 LOUD = ERRORS | {"WARNING"}

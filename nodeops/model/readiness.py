@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nodeops.facts import Host, NetworkAgent, Resource
-from nodeops.machine import Before, Condition
+from nodeops.model.facts import Host, NetworkAgent, Resource
+from nodeops.model.machine import Before, Condition
 
 
 @dataclass(frozen=True, slots=True)

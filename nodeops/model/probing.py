@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Protocol, Self
 
-from nodeops.blackout import Blackout
 from nodeops.events import Event
+from nodeops.model.blackout import Blackout
 
 
 class Probe(Protocol):

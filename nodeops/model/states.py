@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from nodeops.facts import Host, Migration, Server
+from nodeops.model.facts import Host, Migration, Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Domain:
     """Its UUID, which is the server's."""
     name: str
     power_state: int
-    """As `nodeops.facts.PowerState`; SHUTDOWN for one that is defined and off."""
+    """As `nodeops.model.facts.PowerState`; SHUTDOWN for one that is defined and off."""
     reason: str = ""
     """The hypervisor's, such as `I/O error`."""
 

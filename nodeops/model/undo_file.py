@@ -16,7 +16,7 @@ from typing import Any
 
 from nodeops import config
 from nodeops.errors import ConfigurationError
-from nodeops.records import Images
+from nodeops.model.records import Images
 
 FORMAT = "nodeops undo"
 VERSION = 1

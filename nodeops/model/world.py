@@ -8,7 +8,7 @@ Reads raise `ApiError` (or one of its kin) when the cloud does not answer; write
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from nodeops.facts import (
+from nodeops.model.facts import (
     Aggregate,
     Allocation,
     AttachedVolume,
@@ -26,7 +26,7 @@ from nodeops.facts import (
     ServerGroup,
     Volume,
 )
-from nodeops.records import Records, RecordsView
+from nodeops.model.records import Records, RecordsView
 
 
 class View(Protocol):

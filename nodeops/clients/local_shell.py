@@ -1,7 +1,7 @@
 """The machine itself as a host of the inventory (`ansible_connection=local`), without SSH and sudo."""
 
 import os
-import select
+import selectors
 import subprocess
 import sys
 from contextlib import suppress
@@ -53,8 +53,10 @@ class StartedHere:
         """Some of what it prints, empty after its end. Raises `TimeoutError`."""
         if self.process.stdout is None:
             return b""
-        if not select.select([self.process.stdout], [], [], seconds)[0]:
-            raise TimeoutError
+        with selectors.DefaultSelector() as ready:
+            ready.register(self.process.stdout, selectors.EVENT_READ)
+            if not ready.select(seconds):
+                raise TimeoutError
         return os.read(self.process.stdout.fileno(), CHUNK)
 
     def end(self) -> Answer:

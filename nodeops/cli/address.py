@@ -36,7 +36,7 @@ Examples:
   nodeops address keep web01 --undo
 """
 
-MOVE = """Move an address from one server to another, or a free one to a server.
+MOVE = """Move an address to a server, from another one or from none.
 
 The port is detached and attached; when the second half fails it goes back to
 where it was. A port that Nova made is deleted by detaching: an equal one is
@@ -70,7 +70,9 @@ Examples:
   nodeops address rescue private 10.0.0.5 --name web01.example.com
 """
 
-CHECK = """Does something answer at an address? One TCP connection, closed at once.
+CHECK = """Does something answer at an address?
+
+One TCP connection, closed at once.
 
 Exits 0 when the port is open, 30 when the address refuses or cannot be
 reached, 31 when nothing answers in time.

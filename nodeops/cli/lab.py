@@ -180,7 +180,7 @@ def _show(layout: "Layout", processes: "Sequence[Part]", hosts: "Sequence[HostSt
 
 @app.command()
 def down(name: lab.Name = lab.DEFAULT_NAME, directory: lab.Directory = None) -> None:
-    """End every process of the lab; its data stay for the next `up`."""
+    """End the lab's processes; its data stay for the next `up`."""
     from nodeops.cli.lab_progress import telling
     from nodeops.lab.raising import holding, lower_lab
 
@@ -195,7 +195,10 @@ def destroy(
     directory: lab.Directory = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """End every process of the lab and remove its directory with all it holds."""
+    """End the lab's processes and remove its directory.
+
+    With all that it holds.
+    """
     from nodeops.cli.lab_progress import telling
     from nodeops.lab.layout import lab_dir, require
     from nodeops.lab.raising import holding, remove_lab
@@ -225,7 +228,7 @@ def env(
     name: lab.Name = lab.DEFAULT_NAME,
     directory: lab.Directory = None,
 ) -> None:
-    """Print shell lines that point other OpenStack clients at the lab.
+    """Print shell lines for other OpenStack clients.
 
     Use it as: eval "$(nodeops lab env)"
     """
@@ -241,7 +244,10 @@ def _root(name: str, directory: Path | None) -> Path:
 
 @app.command(name="stop-compute")
 def stop_compute(host: Host, name: lab.Name = lab.DEFAULT_NAME, directory: lab.Directory = None) -> None:
-    """Kill a host's nova-compute (SIGKILL); its guests and its network agent live on."""
+    """Kill a host's nova-compute; its guests live on.
+
+    By SIGKILL. Its network agent lives on too.
+    """
     from nodeops.lab import hosts
 
     hosts.stop_compute(_root(name, directory), host)
@@ -249,7 +255,10 @@ def stop_compute(host: Host, name: lab.Name = lab.DEFAULT_NAME, directory: lab.D
 
 @app.command()
 def lose(host: Host, name: lab.Name = lab.DEFAULT_NAME, directory: lab.Directory = None) -> None:
-    """Cut a host's power: everything on it is gone, its agent is silent, until `lab start`."""
+    """Cut a host's power, until `lab start`.
+
+    Everything on it is gone, its agent is silent.
+    """
     from nodeops.lab import hosts
 
     hosts.lose(_root(name, directory), host)
@@ -257,7 +266,10 @@ def lose(host: Host, name: lab.Name = lab.DEFAULT_NAME, directory: lab.Directory
 
 @app.command()
 def reboot(host: Host, name: lab.Name = lab.DEFAULT_NAME, directory: lab.Directory = None) -> None:
-    """Cut a host's power and bring it back: its guests come back shut off. A real host reboots in order."""
+    """Cut a host's power and bring it back.
+
+    Its guests come back shut off. A real host reboots in order.
+    """
     from nodeops.lab import hosts
 
     hosts.reboot(_root(name, directory), host)
@@ -265,7 +277,10 @@ def reboot(host: Host, name: lab.Name = lab.DEFAULT_NAME, directory: lab.Directo
 
 @app.command()
 def start(host: Host, name: lab.Name = lab.DEFAULT_NAME, directory: lab.Directory = None) -> None:
-    """Give a host its power, its network agent and its nova-compute back."""
+    """Give a host its power back.
+
+    Its network agent and its nova-compute too.
+    """
     from nodeops.lab import hosts
 
     hosts.start(_root(name, directory), host)
@@ -285,7 +300,7 @@ def power(
     name: lab.Name = lab.DEFAULT_NAME,
     directory: lab.Directory = None,
 ) -> None:
-    """Do what a management controller does: say whether a host has power, cut it, give it back.
+    """Be a host's management controller: status, off or on.
 
     Off is as `lab lose`, on as `lab start` with its guests shut off. The lab's inventory names this as the
     hosts' fence command. A host whose nova-compute was stopped is on.

@@ -13,7 +13,7 @@ from nodeops.errors import PartlyDoneError
 from nodeops.lab.populate import Made, Outcome
 from nodeops.report.figures import duration as in_words
 
-HELP = """Make servers in every state that matters on one host of the lab.
+HELP = """Make servers in every state that matters on one host.
 
 ACTIVE of several sizes, PAUSED, SHUTOFF, SUSPENDED, RESCUE, SHELVED, ERROR,
 VERIFY_RESIZE (one that came, one that went), locked, booted from a volume,

@@ -60,7 +60,11 @@ class Conversation:
 
     def ask(self, question: str, asked: Mapping[str, Any], *, seconds: float = SECONDS) -> dict[str, Any]:
         """Raises `SshError`, and `HostTroubleError` with the host's own words."""
-        found: dict[str, Any] = json.loads(self.printed(question, asked, seconds=seconds).stdout)
+        answer = self.printed(question, asked, seconds=seconds)
+        try:
+            found: dict[str, Any] = json.loads(answer.stdout)
+        except ValueError:
+            raise unusable(answer) from None
         return found
 
     def printed(
@@ -115,15 +119,15 @@ class Conversation:
             size += len(piece)
             tail = (tail + piece)[-LONGEST_MARK:]
             kept += piece[: max(0, command.most_bytes - len(kept))]
-        size -= len(ended[0])
-        out = bytes(kept[:size])
+        # Before its first answer stands what login scripts may have printed.
+        _, _, out = bytes(kept[: size - len(ended[0])]).partition(mark.encode() + b"\n")
         return Answer(
             self._running.host,
             command,
             int(ended[1]),
             out.decode(errors="replace"),
             "",
-            cut=len(out) < size,
+            cut=size > len(kept),
             seconds=time.monotonic() - begun,
             raw=out,
         )

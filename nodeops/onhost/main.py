@@ -84,10 +84,12 @@ def answer(archive: bytes) -> NoReturn:
 def converse(archive: bytes) -> NoReturn:
     """Many questions until there are no more, each with its length before it.
 
-    After each answer comes a line with the question's own mark and the exit code.
+    Before each answer comes a line with the question's own mark, after it the mark with the exit code.
     """
     while size := sys.stdin.buffer.readline():
         asked: dict[str, Any] = json.loads(sys.stdin.buffer.read(int(size)))
+        sys.stdout.write(asked["mark"] + "\n")
+        sys.stdout.flush()
         code = main(asked["question"], {**asked, "archive": archive})
         sys.stdout.write(f"{asked['mark']} {code}\n")
         sys.stdout.flush()

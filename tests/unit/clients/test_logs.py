@@ -55,7 +55,8 @@ class FarProgram:
         self.far.asked.append(question)
         if question["question"] == "clock":
             told = json.dumps({"now": time.time() + self.far.skew, "offset": self.far.zone})
-            self.said = f"{told}{question['mark']} 0\n".encode()
+            mark = question["mark"]
+            self.said = f"{mark}\n{told}{mark} 0\n".encode()
         else:
             self.real.send(data)
 

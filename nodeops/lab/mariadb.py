@@ -3,6 +3,7 @@
 import os
 import subprocess
 import time
+from pathlib import Path
 
 from sqlalchemy import URL, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
@@ -23,6 +24,7 @@ def server(layout: Layout) -> Program:
             program("mariadbd"),
             "--no-defaults",
             f"--datadir={data}",
+            f"--tmpdir={_tmpdir(layout)}",
             "--socket=../run/mariadb.sock",  # from its data: a socket's path may have 107 letters at most
             f"--pid-file={layout.run / 'mariadb.pid'}",
             f"--port={layout.port('mariadb')}",
@@ -47,6 +49,7 @@ def start(layout: Layout) -> None:
 
     """
     data, mark = layout.root / "mariadb", layout.done / "mariadb"
+    _tmpdir(layout).mkdir(exist_ok=True)
     if not mark.exists():
         stop(layout, "mariadb")
         _initialise(layout)
@@ -86,11 +89,17 @@ def _initialise(layout: Layout) -> None:
         "--no-defaults",
         "--auth-root-authentication-method=normal",
         f"--datadir={data}",
+        f"--tmpdir={_tmpdir(layout)}",
         "--skip-test-db",
         *(["--user=root"] if os.geteuid() == 0 else []),
     ]
     if run_logged(command, log, clean_environment(layout)):
         raise FailedError("files of mariadb could not be made", hint=f"What it said is in {log}.")
+
+
+def _tmpdir(layout: Layout) -> Path:
+    """Its own: when MariaDB starts it deletes all temporary tables it finds there, those of others too."""
+    return layout.root / "mariadb-tmp"
 
 
 def _await(layout: Layout) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from nodeops.cli.desk import Desk
-from nodeops.cli.history import LAST, find_run
+from nodeops.cli.history import LAST, find_run, refuse_other_cloud
 from nodeops.cli.output import Format
 from nodeops.cli.showing import Shown, show
 from nodeops.engine.journal import Journal, RunInfo
@@ -111,10 +111,14 @@ def _named(desk: Desk, word: str, records: RequestRecords | None, asking: Asking
         return Named(word, ((word, server_id),))
     if word == LAST or _RUN.fullmatch(word):
         try:
-            return _of_run(desk.journal(), find_run(desk.journal(), word))
+            run = find_run(desk.journal(), word)
         except UnknownRunError:
             if word == LAST or records is None:
                 raise
+        else:
+            if records is not None:
+                refuse_other_cloud(desk, run)
+            return _of_run(desk.journal(), run)
     if records is None:
         raise UnknownServerError(
             f"server {word}: the cloud does not answer", hint="Name a request: nodeops trace req-..."

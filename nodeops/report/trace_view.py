@@ -65,7 +65,7 @@ def _entries(story: Story, *, full: bool, width: int) -> Iterator[Any]:
             for text in shown:
                 yield indented(line((text.rstrip(), "dim")), 15)
     if left_out := len(story.entries) - len(shown_ones):
-        words = f"{count(left_out, 'line')} that tell nothing left out; --full shows them"
+        words = f"{count(left_out, 'line')} of no import left out; --full shows all"
         yield line((words, "dim"))
     if story.entries:
         yield Text()

@@ -181,3 +181,13 @@ def test_a_request_of_a_run_is_known_with_its_server(
     request_id = drain(desk, world, capsys)["s02"]["request_id"]
     assert desk.journal().subject_of(request_id) == "s02"
     assert desk.journal().subject_of(OWN) is None
+
+
+def test_a_run_of_another_cloud_is_refused(
+    desk: FakeDesk, world: FakeWorld, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drain(desk, world, capsys)
+    elsewhere = replace(world.identity(), region="elsewhere")
+    monkeypatch.setattr(world, "identity", lambda: elsewhere)
+    with pytest.raises(UsageError, match="elsewhere"):
+        show_trace(desk, Wish("last"), sources(FakeRequests((FAILED,)), LogsOfAll()))

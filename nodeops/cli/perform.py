@@ -36,9 +36,9 @@ from nodeops.outcome import Outcome, ServerResult, StepResult, StepState
 from nodeops.plan import Finding, Level, Plan, Verdict
 
 Judgement: TypeAlias = tuple[tuple[ServerResult, ...], tuple[Finding, ...]]
-SETTLE_LOOKS = 5
+SETTLE_LOOKS = 10
 SETTLE_PAUSE = 2.0
-UNSETTLED = frozenset({"migrations-running", "ports-coming-up"})
+UNSETTLED = frozenset({"migrations-running", "ports-coming-up", "port-down"})
 """Findings that go away by themselves, as a rule soon."""
 TO_BE_RESUMED = (InterruptedRunError, OutcomeUnknownError, NotVerifiedError, WindowOpenError)
 UNTOUCHED = frozenset({StepState.PENDING, StepState.SKIPPED, StepState.BLOCKED})
@@ -162,11 +162,13 @@ def judge_settled(judge: Callable[[], Judgement], clock: Clock) -> Judgement:
     """The judgement once Nova has closed its records, and network agents have seen to their ports.
 
     A moved server shows on its new host a moment before its migration is `completed`
-    (`nova/compute/manager.py`, `_post_live_migration`).
+    (`nova/compute/manager.py`, `_post_live_migration`), and a port that is bound elsewhere is DOWN until the
+    agent there has reported it (`neutron/plugins/ml2/rpc.py`, `update_device_up`).
     """
     servers, findings = judge()
     for _ in range(SETTLE_LOOKS):
-        if not any(finding.code in UNSETTLED for finding in findings):
+        of_servers = (finding for server in servers for finding in server.findings)
+        if not any(finding.code in UNSETTLED for finding in (*findings, *of_servers)):
             break
         clock.sleep(SETTLE_PAUSE)
         servers, findings = judge()

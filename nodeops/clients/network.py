@@ -15,7 +15,7 @@ OF_SERVERS = "compute:"
 IDS_PER_CALL = 100
 """Of 47 characters each in the query: web servers take 8 KiB of request line."""
 FIELDS = (
-    *("id", "device_id", "device_owner", "status", "network_id", "resource_request"),
+    *("id", "device_id", "device_owner", "status", "admin_state_up", "network_id", "resource_request"),
     *("binding:host_id", "binding:vif_type", "binding:vnic_type"),
 )
 
@@ -89,6 +89,7 @@ def port(body: Mapping[str, Any]) -> Port:
         has_resource_request=bool(body.get("resource_request")),
         network_id=body.get("network_id") or "",
         device_owner=body.get("device_owner") or "",
+        enabled=bool(body.get("admin_state_up", True)),
     )
 
 

@@ -172,6 +172,13 @@ class Port:
     network_id: str = ""
     device_owner: str = ""
     """`compute:<zone>` for a port of a server."""
+    enabled: bool = True
+    """Its admin_state_up: one that its owner has switched off stays DOWN."""
+
+    @property
+    def is_down(self) -> bool:
+        """Whether it carries nothing although it should."""
+        return self.enabled and self.status != "ACTIVE"
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ def _ports(seen: Server, evidence: Evidence) -> Iterator[Finding]:
             yield _wrong(seen, "port-elsewhere", f"port {port.id} is bound on {port.host or 'no host'}")
         elif port.vif_type in UNBOUND:
             yield _wrong(seen, "port-unbound", f"port {port.id} is {port.vif_type} on {port.host}")
-        elif seen.vm_state == "active" and port.status != "ACTIVE":
+        elif seen.vm_state == "active" and port.is_down:
             yield _wrong(
                 seen,
                 "port-down",

@@ -164,7 +164,7 @@ def _ports(
             yield f"port {port.id} is bound on {port.host or 'no host'}"
         elif port.vif_type in UNBOUND:
             yield f"port {port.id} is {port.vif_type} on {host}"
-        elif runs and port.status != "ACTIVE":
+        elif runs and port.is_down:
             yield f"port {port.id} is {port.status} on {host}: look at the network agent there"
 
 
@@ -192,7 +192,7 @@ def _coming_up(plan: Plan, evidence: RewriteEvidence) -> list[str]:
         {
             port.server_id
             for port in evidence.ports or ()
-            if port.host and port.host == wanted.get(port.server_id) and port.status != "ACTIVE"
+            if port.host and port.host == wanted.get(port.server_id) and port.is_down
         }
     )
 

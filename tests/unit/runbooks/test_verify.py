@@ -248,6 +248,10 @@ def test_what_is_wrong_with_a_moved_server(code: str, changed: dict[str, Any]) -
     assert all(finding.level is Level.ERROR for finding in found.findings)
 
 
+def test_a_port_that_its_owner_has_switched_off_is_down_for_ever() -> None:
+    assert seen(ports=(replace(PORT, status="DOWN", enabled=False),)).codes() == set()
+
+
 def test_ports_of_a_server_that_is_off_may_be_down() -> None:
     off = web(vm_state="stopped", status="SHUTOFF", power_state=PowerState.SHUTDOWN)
     planned = replace(PLANNED, state={"vm_state": "stopped", "power_state": 4, "locked": False})

@@ -92,7 +92,8 @@ def is_whole(bed: Bed, name: str, status: str, source: str) -> None:
     server = bed.servers()[name]
     host = server["OS-EXT-SRV-ATTR:host"]
     assert host != source, name
-    assert (server["status"], server["OS-EXT-STS:task_state"]) == (status, None), name
+    standing = server["status"], server["OS-EXT-STS:task_state"]
+    assert standing == (status, None), (name, standing, server.get("fault"))
     assert server["OS-EXT-SRV-ATTR:hypervisor_hostname"] == host, name
     bound = ports(bed, server["id"])
     assert {place for place, _ in bound.values()} <= {host}, name

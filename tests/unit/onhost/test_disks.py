@@ -155,7 +155,7 @@ def test_a_folder_is_not_closed_over_what_is_in_it(tmp_path: Path) -> None:
 def test_it_needs_nothing_but_an_old_python() -> None:
     standard = sys.stdlib_module_names
     for path in ONHOST.glob("*.py"):
-        tree = ast.parse(path.read_text(), feature_version=(3, 7))
+        tree = ast.parse(path.read_text(), feature_version=(3, 8))
         for node in ast.walk(tree):
             names = (
                 [alias.name for alias in node.names]

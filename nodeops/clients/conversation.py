@@ -5,17 +5,17 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from nodeops.clients.on_host import (
-    BOOT,
     MOST_BYTES,
-    PYTHON,
     RUN,
     SECONDS,
-    archive_name,
+    Questions,
     program,
+    python,
+    told,
     trouble,
     unusable,
 )
@@ -50,22 +50,13 @@ class Starter(Protocol):
 
 
 @dataclass
-class Conversation:
+class Conversation(Questions):
     """Questions to one host, one after another; as root where `sudo` is wanted."""
 
     shell: Starter
     sudo: bool = True
     run: str = RUN
     _running: Running | None = field(default=None, init=False, repr=False)
-
-    def ask(self, question: str, asked: Mapping[str, Any], *, seconds: float = SECONDS) -> dict[str, Any]:
-        """Raises `SshError`, and `HostTroubleError` with the host's own words."""
-        answer = self.printed(question, asked, seconds=seconds)
-        try:
-            found: dict[str, Any] = json.loads(answer.stdout)
-        except ValueError:
-            raise unusable(answer) from None
-        return found
 
     def printed(
         self,
@@ -76,16 +67,9 @@ class Conversation:
         most_bytes: int = MOST_BYTES,
     ) -> Answer:
         """What it prints, up to so many bytes; raises as `ask` does."""
-        command = Command(
-            (*PYTHON, BOOT + "main.converse(archive)", "nodeops"),
-            stdin=program(),
-            sudo=self.sudo,
-            timeout=seconds,
-            most_bytes=most_bytes,
-            name=f"nodeops-{question}",
-        )
+        command = python("converse", question, seconds=seconds, most_bytes=most_bytes, sudo=self.sudo)
         try:
-            answer = self._answer(command, {**asked, "question": question, "run_folder": self.run})
+            answer = self._answer(command, told(question, asked, self.run))
         except SshError:
             # It may still be busy with this question.
             self.close()
@@ -102,9 +86,9 @@ class Conversation:
 
     def _answer(self, command: Command, asked: Mapping[str, Any]) -> Answer:
         if self._running is None:
-            self._running = self.shell.start(command)
+            self._running = self.shell.start(replace(command, stdin=program()))
         mark = secrets.token_hex()
-        text = json.dumps({**asked, "agent": archive_name(), "mark": mark}).encode()
+        text = json.dumps({**asked, "mark": mark}).encode()
         self._running.send(b"%d\n%b" % (len(text), text))
         begun = time.monotonic()
         last = re.compile(rb"%b (\d+)\n\Z" % mark.encode())

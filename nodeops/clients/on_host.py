@@ -8,8 +8,9 @@ import hashlib
 import io
 import json
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any, Protocol
@@ -65,12 +66,21 @@ def archive_name() -> str:
     return f"agent-{hashlib.sha256(archive()).hexdigest()[:16]}.pyz"
 
 
-@dataclass(frozen=True, slots=True)
-class OnHost:
-    """Questions to one host, as root."""
+class Questions(ABC):
+    """Questions to one host."""
 
-    shell: Runner
-    run: str = RUN
+    __slots__ = ()
+
+    @abstractmethod
+    def printed(
+        self,
+        question: str,
+        asked: Mapping[str, Any],
+        *,
+        seconds: float = SECONDS,
+        most_bytes: int = MOST_BYTES,
+    ) -> Answer:
+        """What it prints, for a question that is not answered by a document; raises as `ask` does."""
 
     def ask(self, question: str, asked: Mapping[str, Any], *, seconds: float = SECONDS) -> dict[str, Any]:
         """Raises `SshError`, and `HostTroubleError` with the host's own words."""
@@ -80,6 +90,14 @@ class OnHost:
         except ValueError:
             raise unusable(answer) from None
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class OnHost(Questions):
+    """Each by a program of its own, as root."""
+
+    shell: Runner
+    run: str = RUN
 
     def bytes(self, question: str, asked: Mapping[str, Any]) -> bytes:
         """What it prints, as it came; raises as `ask` does."""
@@ -93,8 +111,9 @@ class OnHost:
         seconds: float = SECONDS,
         most_bytes: int = MOST_BYTES,
     ) -> Answer:
-        """For a question that is not answered by a document; raises as `ask` does."""
-        answer = self.shell.run(self._command(question, asked, seconds, most_bytes))
+        stdin = program() + json.dumps(told(question, asked, self.run)).encode()
+        command = python("answer", question, seconds=seconds, most_bytes=most_bytes)
+        answer = self.shell.run(replace(command, stdin=stdin))
         if not answer.ok:
             raise trouble(answer)
         return answer
@@ -104,17 +123,17 @@ class OnHost:
         said = json.dumps({**asked, "run_folder": self.run})
         return ("python3", f"{self.run}/{archive_name()}", question, said)
 
-    def _command(self, question: str, asked: Mapping[str, Any], seconds: float, most_bytes: int) -> Command:
-        name = f"nodeops-{question}"
-        said = {**asked, "question": question, "run_folder": self.run, "agent": archive_name()}
-        return Command(
-            (*PYTHON, BOOT + "main.answer(archive)", name),
-            stdin=program() + json.dumps(said).encode(),
-            sudo=True,
-            timeout=seconds,
-            most_bytes=most_bytes,
-            name=name,
-        )
+
+def told(question: str, asked: Mapping[str, Any], run: str) -> dict[str, Any]:
+    """A question as the program takes it."""
+    return {**asked, "question": question, "run_folder": run, "agent": archive_name()}
+
+
+def python(entry: str, question: str, *, seconds: float, most_bytes: int, sudo: bool = True) -> Command:
+    """What starts the program at that function of its `main`, once it is sent `program()`."""
+    name = f"nodeops-{question}"
+    argv = (*PYTHON, f"{BOOT}main.{entry}(archive)", name)
+    return Command(argv, sudo=sudo, timeout=seconds, most_bytes=most_bytes, name=name)
 
 
 def trouble(answer: Answer) -> HostTroubleError | SshError:

@@ -11,11 +11,8 @@ import os
 import subprocess
 from collections.abc import Sequence
 
-from nodeops.onhost.log_sieve import Wish, sift, tell
+from nodeops.onhost.log_sieve import UNPACK, Wish, sift, tell
 from nodeops.onhost.programs import find, tried
-
-UNPACK = {".gz": ("gzip", "gzip"), ".xz": ("xz", "lzma"), ".bz2": ("bzip2", "bz2"), ".zst": ("zstd", "")}
-"""Ending -> the program that unpacks, which is faster, and Python's own module, which few searches need."""
 
 
 def search(kind: str, name: str, wish: Wish) -> None:

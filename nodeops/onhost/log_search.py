@@ -14,13 +14,13 @@ import time
 from glob import glob
 from typing import IO, Any
 
-from nodeops.onhost.log_sieve import CHUNK, DATED, Sieve, Wish, tell
+from nodeops.onhost.log_sieve import CHUNK, DATED, UNPACK, Wish, sift, tell
 
 NEAR = 64 * 1024
 """How exactly a time is looked for in a long log, in bytes."""
 FOR_GREP = 8 * CHUNK
 """Bytes of a log; a shorter one is read before grep has started."""
-PACKED = (".gz", ".xz", ".bz2", ".zst")
+PACKED = tuple(UNPACK)
 ASKED = ("journal", "docker", "podman")
 """Sources that are programs."""
 
@@ -158,11 +158,4 @@ def search_file(file: str, start: int, end: int, wish: Wish) -> None:
         return
     with open(file, "rb", buffering=0) as log:
         log.seek(start)
-        sieve = Sieve(file, wish)
-        while start < end and sieve.left >= 0:
-            piece = log.read(min(CHUNK, end - start))
-            if not piece:
-                break
-            sieve.feed(piece)
-            start += len(piece)
-        sieve.close()
+        sift(file, log, wish, end - start)

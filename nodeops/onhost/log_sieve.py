@@ -16,6 +16,9 @@ OF_JOURNAL = re.compile(rb"\d+\.\d+ \S+ [^ ]+: ")
 TRACEBACK = frozenset({b"ERROR", b"CRITICAL", b"TRACE"})
 CONTEXT = re.compile(rb" \[(?:-\]|None |req-)")
 
+UNPACK = {".gz": ("gzip", "gzip"), ".xz": ("xz", "lzma"), ".bz2": ("bzip2", "bz2"), ".zst": ("zstd", "")}
+"""Ending -> the program that unpacks, which is faster, and Python's own module, which few searches need."""
+
 
 class Wish(NamedTuple):
     ids: tuple[bytes, ...]
@@ -119,13 +122,15 @@ class Sieve:
         sys.stdout.buffer.write(b">" + line[:LONGEST] + b"\n")
 
 
-def sift(name: str, stream: IO[bytes], wish: Wish) -> None:
+def sift(name: str, stream: IO[bytes], wish: Wish, length: int = sys.maxsize) -> None:
+    """So many bytes of it, or all."""
     sieve = Sieve(name, wish)
     while sieve.left >= 0:
-        piece = stream.read(CHUNK)
+        piece = stream.read(min(CHUNK, length))
         if not piece:
             break
         sieve.feed(piece)
+        length -= len(piece)
     sieve.close()
 
 

@@ -121,8 +121,12 @@ def _search(asking: Asking, hosts: Sequence[str], wanted: Wanted) -> tuple[Found
     if asking.logs is None or not hosts:
         return ()
     logs = asking.logs
-    with ThreadPoolExecutor(min(AT_ONCE, len(hosts))) as pool:
+    pool = ThreadPoolExecutor(min(AT_ONCE, len(hosts)))
+    try:
         return tuple(pool.map(lambda host: logs.search(host, wanted), hosts))
+    finally:
+        # Who is interrupted does not wait for hosts that still search: closing the logs ends them.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _asked(found: Iterable[Found]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -213,3 +214,18 @@ def test_a_host_that_cannot_be_searched_is_told(search: Callable[..., Found]) ->
     found = search(port=free_port())
     assert "refuses connections" in found.error
     assert not found.lines
+
+
+def test_closing_the_logs_ends_a_search(server: Server) -> None:
+    (server.folder / "bin" / "docker").write_text("#!/bin/sh\n[ $1 = logs ] && sleep 30\necho there\n")
+    (server.folder / "bin" / "docker").chmod(0o755)
+    logs = HostLogs(parse(b"c01 nodeops_logs=docker:slow", "inventory"), lambda _: server.shell(sudo=False))
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(logs.search, "c01", Wanted((REQUEST,)))
+        with pytest.raises(TimeoutError):
+            found.result(3.0)
+        logs.close()
+        begun = time.monotonic()
+        wait([found], 20.0)
+        assert found.done()
+        assert time.monotonic() - begun < 10

@@ -1,8 +1,12 @@
 """Whose logs are asked for what."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from threading import Event
+
+import pytest
 
 from nodeops.gather.trace import AFTER, BEFORE, Asking, Named, gather_trace
+from nodeops.model.tracing import Found, Wanted
 from tests.fake_traces import AT, CHILD, OWN, SERVER, FakeLogs, FakeRequests, log_line, request
 
 NAMED = Named("web01", ((OWN, SERVER),))
@@ -90,3 +94,28 @@ def test_hosts_that_were_named_are_the_only_ones_asked() -> None:
     logs = lines("c01", "c02", "ctl")
     gather_trace(NAMED, Asking(logs, FakeRequests((request(),)), only=("ctl",)))
     assert [host for host, _ in logs.asked] == ["ctl"]
+
+
+@dataclass
+class SlowLogs(FakeLogs):
+    """Of two hosts: one searches on and on, and at the other somebody presses Ctrl-C."""
+
+    ended: Event = field(default_factory=Event)
+
+    def hosts(self) -> tuple[str, ...]:
+        return ("c01", "c02")
+
+    def search(self, host: str, wanted: Wanted) -> Found:  # noqa: ARG002 - the protocol's
+        if host == "c01":
+            raise KeyboardInterrupt
+        self.ended.wait(3.0)
+        self.ended.set()
+        return Found(host)
+
+
+def test_an_interruption_does_not_wait_for_hosts_that_still_search() -> None:
+    logs = SlowLogs()
+    with pytest.raises(KeyboardInterrupt):
+        gather_trace(Named(OWN, ((OWN, ""),)), Asking(logs, None))
+    assert not logs.ended.is_set()
+    logs.ended.set()
